@@ -1,0 +1,1 @@
+"""From a workspace to segments: what the model is shown. Knows neither LSP nor models."""

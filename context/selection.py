@@ -1,0 +1,47 @@
+"""A selection: lines of a file, or text that came with the request."""
+
+from pathlib import Path
+
+import attrs
+
+from context.errors import Unreadable
+from context.files import Files, source, unified
+from context.segment import Kind, Segment
+
+
+@attrs.frozen
+class Selection:
+    """Lines ``first`` to ``last`` (0-based, end exclusive) of a file.
+
+    ``text`` is what the editor had selected; it wins over the lines, which may have moved since.
+    """
+
+    path: Path | None
+    first: int = 0
+    last: int = 0
+    text: str | None = None
+
+
+def segment(selection: Selection, root: Path | None, files: Files) -> Segment:
+    """The selection as a segment; ``Unreadable`` when the range lies outside the file."""
+    text = selection.text
+    if text is None:
+        text = _lines(selection, files)
+    name = source(selection.path, root) if selection.path else "text"
+    span = f"#L{selection.first + 1}-L{selection.last}" if selection.last > selection.first else ""
+    return Segment(Kind.SELECTION, name + span, unified(text))
+
+
+def _lines(selection: Selection, files: Files) -> str:
+    if selection.path is None:
+        raise Unreadable("A selection needs a file or its text.")
+    lines = files.read(selection.path).split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    if selection.first >= len(lines) or selection.last <= selection.first:
+        raise Unreadable(
+            f"{selection.path} has {len(lines)} lines; there is no line"
+            f" {selection.first + 1} to {selection.last}.",
+            hint="Select again: the file may have changed.",
+        )
+    return "\n".join(lines[selection.first : selection.last]) + "\n"
