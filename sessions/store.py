@@ -1,0 +1,462 @@
+"""Chats in SQLite: written before they are shown, safe with several editors, found again after any end.
+
+WAL with ``synchronous = NORMAL``: a killed process loses nothing that was committed, a power cut at most the
+last commits. Times are seconds since the epoch.
+"""
+
+import base64
+import contextlib
+import functools
+import hashlib
+import json
+import logging
+import os
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Sequence
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+import attrs
+
+from context.segment import Kind, Segment
+from sessions.chat import Chat, Status, Turn, Usage
+from sessions.errors import NotFound, StoreError
+from sessions.migrations import migrate
+
+logger = logging.getLogger("kvasir.sessions.store")
+
+BUSY_SECONDS = 5.0
+TITLE_CHARACTERS = 60
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@attrs.frozen
+class Listed:
+    """A chat as it stands in a list."""
+
+    id: str
+    title: str
+    root: str
+    model: str
+    turns: int
+    document: str | None
+    forked_from: str | None
+    updated: float
+
+
+def _told(method: Callable[Concatenate["Store", P], R]) -> Callable[Concatenate["Store", P], R]:
+    """One call at a time, and SQLite's errors in words."""
+
+    @functools.wraps(method)
+    def call(self: "Store", *args: P.args, **kwargs: P.kwargs) -> R:
+        with self.lock:
+            try:
+                return method(self, *args, **kwargs)
+            except sqlite3.Error as error:
+                raise _as_ours(self.path, error) from error
+
+    return call
+
+
+class Store:
+    """The chats of one person. Calls take about a millisecond and may come from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lock = threading.RLock()
+        self.moved: Path | None = None
+        """Where a damaged database was put, when there was one."""
+        self._database = self._opened()
+        self.recover()
+
+    @_told
+    def close(self) -> None:
+        self._database.close()
+
+    # --- reading -----------------------------------------------------------------------------------
+
+    @_told
+    def chat(self, chat_id: str) -> Chat:
+        """A chat with its turns; ``NotFound`` names what there is."""
+        row = self._database.execute("SELECT * FROM chats WHERE id = ?", (chat_id,)).fetchone()
+        if row is None:
+            raise NotFound(f"There is no chat {chat_id!r}.", hint='"kvasir chats" lists them.')
+        return self._chat(row)
+
+    @_told
+    def chat_of_document(self, document: str) -> Chat | None:
+        row = self._database.execute("SELECT * FROM chats WHERE document = ?", (document,)).fetchone()
+        return None if row is None else self._chat(row)
+
+    @_told
+    def path_to(self, turn_id: str | None) -> tuple[Turn, ...]:
+        """The turns that lead to one, oldest first, that one included."""
+        rows = self._database.execute(
+            """
+            WITH RECURSIVE path (id, depth) AS (
+                SELECT ?, 0
+                UNION ALL
+                SELECT turns.parent, depth + 1 FROM path JOIN turns USING (id) WHERE turns.parent IS NOT NULL
+            )
+            SELECT turns.* FROM path JOIN turns USING (id) ORDER BY depth DESC
+            """,
+            (turn_id,),
+        ).fetchall()
+        return tuple(self._turn(row) for row in rows)
+
+    @_told
+    def chats(self, query: str = "", root: str | None = None, limit: int = 200) -> list[Listed]:
+        """Newest first; with a query those whose title, questions or answers hold all its words."""
+        statement = _SEARCH if query.strip() else _LIST
+        values = {"root": root, "limit": limit, "query": _as_fts(query), "like": f"%{query.strip()}%"}
+        rows = self._database.execute(statement, values).fetchall()
+        return [self._listed(row) for row in rows]
+
+    # --- writing -----------------------------------------------------------------------------------
+
+    @_told
+    def new_chat(
+        self,
+        *,
+        title: str,
+        root: str,
+        model: str,
+        base: Sequence[Segment] = (),
+        turns: Sequence[Turn] = (),
+        forked_from: str | None = None,
+    ) -> Chat:
+        """A new head; with ``turns`` it is a fork after the last of them."""
+        now = time.time()
+        chat = Chat(
+            id=_new_id("", 6),
+            title=_title(title),
+            root=root,
+            model=model,
+            base=tuple(base),
+            turns=tuple(turns),
+            forked_from=forked_from,
+            created=now,
+            updated=now,
+        )
+        with self._transaction() as database:
+            database.execute(
+                "INSERT INTO chats VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, ?)",
+                (chat.id, chat.title, root, model, self._keep(base), chat.head, forked_from, now, now),
+            )
+        return chat
+
+    @_told
+    def begin(
+        self, chat: Chat, question: str, tail: Sequence[Segment], model: str, replacing: str | None = None
+    ) -> tuple[Chat, Turn]:
+        """Append a question to a chat, in the place of its last turn ``replacing`` if that is given.
+
+        When the stored chat goes on differently (it was moved on in another editor, or ``chat`` is an
+        earlier part of it), the question goes to a fork: look at the id of the chat that comes back.
+        """
+        turn = Turn(
+            id=_new_id("t", 7),
+            parent=chat.head,
+            question=question,
+            tail=tuple(tail),
+            model=model,
+            created=time.time(),
+        )
+        with self._transaction() as database:
+            database.execute(
+                "INSERT INTO turns (id, parent, question, tail, status, model, created, writer)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    turn.id,
+                    turn.parent,
+                    question,
+                    self._keep(tail),
+                    turn.status,
+                    model,
+                    turn.created,
+                    os.getpid(),
+                ),
+            )
+            moved = database.execute(
+                "UPDATE chats SET head = ?, model = ?, updated = ? WHERE id = ? AND head IS ?",
+                (turn.id, model, turn.created, chat.id, replacing or chat.head),
+            )
+            if moved.rowcount == 1:
+                return attrs.evolve(chat, turns=(*chat.turns, turn), model=model), turn
+            fork = self.new_chat(
+                title=chat.title,
+                root=chat.root,
+                model=model,
+                base=chat.base,
+                turns=(*chat.turns, turn),
+                forked_from=chat.id,
+            )
+            return fork, turn
+
+    @_told
+    def write(self, turn: Turn) -> None:
+        """What has come so far of an answer, or all of it. A final turn is never written again."""
+        usage = None if turn.usage is None else json.dumps(attrs.asdict(turn.usage))
+        with self._transaction() as database:
+            database.execute(
+                "UPDATE turns SET answer = ?, reasoning = ?, status = ?, usage = ?, error = ?, model = ?"
+                " WHERE id = ? AND status IN ('queued', 'answering')",
+                (turn.answer, turn.reasoning, turn.status, usage, turn.error, turn.model, turn.id),
+            )
+
+    @_told
+    def add_final(self, parent: str | None, turn: Turn) -> Turn:
+        """A turn as the person edited it, beside the one that it came from."""
+        edited = attrs.evolve(
+            turn,
+            id=_new_id("t", 7),
+            parent=parent,
+            status=Status.DONE,
+            usage=None,
+            error="",
+            created=time.time(),
+        )
+        with self._transaction() as database:
+            database.execute(
+                "INSERT INTO turns (id, parent, question, tail, answer, status, model, created)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    edited.id,
+                    parent,
+                    edited.question,
+                    self._keep(edited.tail),
+                    edited.answer,
+                    edited.status,
+                    edited.model,
+                    edited.created,
+                ),
+            )
+        return edited
+
+    @_told
+    def set_document(self, chat_id: str, document: str | None) -> None:
+        with self._transaction() as database:
+            database.execute("UPDATE chats SET document = NULL WHERE document = ?", (document,))
+            database.execute("UPDATE chats SET document = ? WHERE id = ?", (document, chat_id))
+
+    @_told
+    def set_model(self, chat_id: str, model: str) -> None:
+        self._change(chat_id, "UPDATE chats SET model = ? WHERE id = ?", model)
+
+    @_told
+    def rename(self, chat_id: str, title: str) -> None:
+        self._change(chat_id, "UPDATE chats SET title = ? WHERE id = ?", _title(title))
+
+    @_told
+    def delete(self, chat_id: str) -> None:
+        """Remove a chat, and the turns and segments that no other chat leads to."""
+        with self._transaction() as database:
+            if database.execute("DELETE FROM chats WHERE id = ?", (chat_id,)).rowcount == 0:
+                raise NotFound(f"There is no chat {chat_id!r}.", hint='"kvasir chats" lists them.')
+            database.execute(_DROP_UNREACHABLE_TURNS)
+            database.execute(_DROP_UNUSED_SEGMENTS)
+
+    @_told
+    def recover(self) -> None:
+        """Mark the answers whose writer died."""
+        with self._transaction() as database:
+            rows = database.execute(
+                "SELECT id, writer FROM turns WHERE status IN ('queued', 'answering')"
+            ).fetchall()
+            dead = [(Status.INTERRUPTED, row["id"]) for row in rows if not _alive(row["writer"])]
+            database.executemany("UPDATE turns SET status = ? WHERE id = ?", dead)
+
+    # --- inside ------------------------------------------------------------------------------------
+
+    def _opened(self) -> sqlite3.Connection:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return self._connected()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise _as_ours(self.path, error) from error
+            self.moved = self.path.with_name(f"{self.path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
+            logger.warning("%s is damaged and was moved to %s", self.path, self.moved)
+            self.path.rename(self.moved)
+            for suffix in ("-wal", "-shm"):
+                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+            return self._connected()
+        except OSError as error:
+            raise StoreError(f"{self.path.parent} cannot be written: {error.strerror}.") from error
+
+    def _connected(self) -> sqlite3.Connection:
+        database = sqlite3.connect(
+            self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self.path.chmod(0o600)
+            database.row_factory = sqlite3.Row
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = NORMAL")
+            database.execute("PRAGMA foreign_keys = ON")
+            migrate(database)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Generator[sqlite3.Connection]:
+        database = self._database
+        if database.in_transaction:
+            yield database
+            return
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            yield database
+        except BaseException:
+            database.execute("ROLLBACK")
+            raise
+        database.execute("COMMIT")
+
+    def _change(self, chat_id: str, statement: str, value: str) -> None:
+        with self._transaction() as database:
+            if database.execute(statement, (value, chat_id)).rowcount == 0:
+                raise NotFound(f"There is no chat {chat_id!r}.", hint='"kvasir chats" lists them.')
+
+    def _keep(self, segments: Iterable[Segment]) -> str:
+        """Store segments once each; their digests as JSON."""
+        digests: list[str] = []
+        for segment in segments:
+            content = f"{segment.kind}\0{segment.source}\0{segment.text}"
+            digest = hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
+            digests.append(digest)
+            self._database.execute(
+                "INSERT OR IGNORE INTO segments VALUES (?, ?, ?, ?)",
+                (digest, segment.kind, segment.source, segment.text),
+            )
+        return json.dumps(digests)
+
+    def _kept(self, digests: str) -> tuple[Segment, ...]:
+        rows = self._database.execute(
+            "SELECT kind, source, text FROM json_each(?) JOIN segments ON digest = value ORDER BY key",
+            (digests,),
+        )
+        return tuple(Segment(Kind(kind), source, text) for kind, source, text in rows)
+
+    def _chat(self, row: sqlite3.Row) -> Chat:
+        return Chat(
+            id=row["id"],
+            title=row["title"],
+            root=row["root"],
+            model=row["model"],
+            base=self._kept(row["base"]),
+            turns=self.path_to(row["head"]),
+            forked_from=row["forked_from"],
+            document=row["document"],
+            created=row["created"],
+            updated=row["updated"],
+        )
+
+    def _turn(self, row: sqlite3.Row) -> Turn:
+        usage = row["usage"]
+        return Turn(
+            id=row["id"],
+            parent=row["parent"],
+            question=row["question"],
+            tail=self._kept(row["tail"]),
+            answer=row["answer"],
+            reasoning=row["reasoning"],
+            status=Status(row["status"]),
+            model=row["model"],
+            usage=None if usage is None else Usage(**json.loads(usage)),
+            error=row["error"],
+            created=row["created"],
+        )
+
+    def _listed(self, row: sqlite3.Row) -> Listed:
+        return Listed(
+            id=row["id"],
+            title=row["title"],
+            root=row["root"],
+            model=row["model"],
+            turns=len(self.path_to(row["head"])),
+            document=row["document"],
+            forked_from=row["forked_from"],
+            updated=row["updated"],
+        )
+
+
+_LIST = """
+SELECT * FROM chats WHERE (:root IS NULL OR root = :root) ORDER BY updated DESC LIMIT :limit
+"""
+
+_SEARCH = """
+WITH RECURSIVE hits (id) AS (
+    SELECT turns.id FROM words JOIN turns ON turns.number = words.rowid WHERE words MATCH :query
+    UNION
+    SELECT turns.id FROM turns JOIN hits ON turns.parent = hits.id
+)
+SELECT chats.* FROM chats
+WHERE (:root IS NULL OR root = :root) AND (head IN (SELECT id FROM hits) OR title LIKE :like)
+ORDER BY updated DESC LIMIT :limit
+"""
+
+_DROP_UNREACHABLE_TURNS = """
+DELETE FROM turns WHERE id NOT IN (
+    WITH RECURSIVE reached (id) AS (
+        SELECT head FROM chats WHERE head IS NOT NULL
+        UNION
+        SELECT turns.parent FROM reached JOIN turns USING (id) WHERE turns.parent IS NOT NULL
+    )
+    SELECT id FROM reached
+)
+"""
+
+_DROP_UNUSED_SEGMENTS = """
+DELETE FROM segments WHERE digest NOT IN (
+    SELECT value FROM turns, json_each(turns.tail) UNION SELECT value FROM chats, json_each(chats.base)
+)
+"""
+
+
+def _as_fts(query: str) -> str:
+    """Each word quoted, so that nothing in it is taken for FTS5 syntax; the last may be unfinished."""
+    words = [f'"{word.replace(chr(34), chr(34) * 2)}"' for word in query.split()]
+    return " ".join(words) + "*" if words else ""
+
+
+def _title(text: str) -> str:
+    line = " ".join(text.split())
+    if not line:
+        return "untitled"
+    return line if len(line) <= TITLE_CHARACTERS else line[: TITLE_CHARACTERS - 1].rstrip() + "…"
+
+
+def _new_id(prefix: str, length: int) -> str:
+    return prefix + base64.b32encode(secrets.token_bytes(8)).decode().lower()[:length]
+
+
+def _alive(pid: int | None) -> bool:
+    if pid is None:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _as_ours(path: Path, error: sqlite3.Error) -> StoreError:
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return StoreError(
+            f"{path} has been locked by another program for {BUSY_SECONDS:.0f} seconds.", hint="Try again."
+        )
+    if "full" in text or "readonly" in text or "I/O" in text:
+        return StoreError(
+            f"{path} cannot be written ({text}).", hint="Free some space; nothing stored is lost."
+        )
+    return StoreError(f"{path} cannot be used: {text}.")
