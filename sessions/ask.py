@@ -1,0 +1,501 @@
+"""The road: from a question to a stored answer.
+
+LSP and command line differ only in what they do with its events.
+
+::
+
+    1 context.gather    segments, stable to volatile
+    2 store.begin       the question is safe from here on
+    3 prompt.build      messages and chained digests
+    4 models.ready      the server that holds the model, started when needed
+    5 slots.lease       the slot that shares most, restored when another holds more
+    6 server.answer     prefill progress, deltas
+    7 store.write       answer, usage; then the next turn's prefix is warmed
+
+A warmup is the same road stopped after prefill; a fork is the same road from an older turn.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any, assert_never
+
+import attrs
+
+from context.files import Files
+from context.gather import Gathered, Wanted, changes, gather
+from context.segment import Segment
+from sessions import modes
+from sessions.backends.llama import ANY_SLOT, Finished
+from sessions.chat import Chat, Status, Turn, Usage
+from sessions.errors import BadRequest, ContextFull, KvasirError, ModelUnavailable, NotFound
+from sessions.events import Delta, Done, Event, Failed, Loading, Prefill
+from sessions.models import Models, Ready
+from sessions.prompt import Prompt, build
+from sessions.slots import Lease, Priority, draft_owner
+from sessions.store import Store
+
+logger = logging.getLogger("kvasir.sessions.ask")
+
+FLUSH_SECONDS = 0.25
+"""How often an answer is stored while it streams: what a killed process can lose."""
+DRAFT_SECONDS = 120.0
+"""How long gathered context may be asked about without looking for new files in the project."""
+QUESTION_TOKENS = 1024
+"""Kept free for the question when a project is packed."""
+
+
+@attrs.frozen
+class Question:
+    """What is asked, about what, where in which chat. ``after`` counts turns: 0 keeps only the base."""
+
+    text: str = ""
+    mode: str | None = None
+    wanted: Wanted = attrs.field(factory=Wanted)
+    chat: str | None = None
+    after: int | None = None
+    model: str | None = None
+    editor: str = ""
+    """Who asks: each editor has one warmup at a time."""
+
+
+@attrs.frozen
+class Warmed:
+    """What a warmup evaluated. Counts are tokens; ``complete`` is false when an ask needed the slot."""
+
+    prompt: int
+    cached: int
+    new: int
+    complete: bool
+
+
+@attrs.frozen
+class Context:
+    """What would be sent with a question."""
+
+    base: tuple[Segment, ...]
+    tail: tuple[Segment, ...]
+    notes: tuple[str, ...]
+
+
+@attrs.frozen
+class _Draft:
+    wanted: Wanted
+    gathered: Gathered
+    made: float
+
+
+class Asking:
+    """An answer on its way: events as they come, and a way to stop it."""
+
+    def __init__(self, chat: Chat, turn: Turn, notes: tuple[str, ...]) -> None:
+        self.chat = chat
+        self.turn = turn
+        self.notes = notes
+        self.task: asyncio.Task[None] | None = None
+        self.text = ""
+        """The answer as far as it has come."""
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+
+    def tell(self, event: Event) -> None:
+        """Hand an event to whoever shows the answer."""
+        if isinstance(event, Delta) and not event.reasoning:
+            self.text += event.text
+        self._events.put_nowait(event)
+
+    def stop(self) -> None:
+        """End the answer where it is; ``Done`` follows, with what there is."""
+        if self.task is not None:
+            self.task.cancel()
+
+    async def events(self) -> AsyncGenerator[Event]:
+        while True:
+            event = await self._events.get()
+            yield event
+            if isinstance(event, Done | Failed):
+                return
+
+
+class Sessions:
+    """All chats of one process, and the answers under way."""
+
+    def __init__(self, store: Store, models: Models, files: Files) -> None:
+        self.store = store
+        self.models = models
+        self.files = files
+        self._drafts: dict[str, _Draft] = {}
+        self._asking: dict[str, Asking] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    # --- questions ---------------------------------------------------------------------------------
+
+    async def ask(self, question: Question) -> Asking:
+        """Store a question and start its answer. Raises before anything is stored, or not at all."""
+        began = time.monotonic()
+        chat = None if question.chat is None else await self._chat(question.chat)
+        model = self.models.name(question.model or (chat.model if chat else None))
+        text = question.text.strip() or modes.QUESTIONS.get(question.mode or "", "")
+        if not text:
+            raise BadRequest(
+                "The question is empty.", hint="Type one, or choose what to do with the selection."
+            )
+        if chat is not None:
+            chat = await self._free(_up_to(chat, question.after))
+        context = await self._context(question, chat, model)
+        if chat is None:
+            root = str(question.wanted.root or "")
+            chat = await asyncio.to_thread(
+                lambda: self.store.new_chat(title=text, root=root, model=model, base=context.base)
+            )
+        return await self._start(chat, text, context.tail, model, began, context.notes)
+
+    async def retry(self, chat_id: str, number: int | None = None, model: str | None = None) -> Asking:
+        """Ask a turn's question again (the last one's by default).
+
+        The other answer stays where it is: the new one goes to a fork, unless there was none.
+        """
+        began = time.monotonic()
+        chat = await self._free(await self._chat(chat_id))
+        turn = _turn(chat, number)
+        name = self.models.name(model or chat.model)
+        index = chat.turns.index(turn)
+        before = attrs.evolve(chat, turns=chat.turns[:index])
+        replacing = turn.id if not turn.answer and turn is chat.turns[-1] else None
+        return await self._start(before, turn.question, turn.tail, name, began, (), replacing)
+
+    async def fork(self, chat_id: str, after: int | None = None) -> Chat:
+        """A new chat that shares the turns up to and with number ``after`` (all of them by default)."""
+        chat = await self._chat(chat_id)
+        kept = await self._free(_up_to(chat, after))
+        return await asyncio.to_thread(
+            lambda: self.store.new_chat(
+                title=chat.title,
+                root=chat.root,
+                model=chat.model,
+                base=chat.base,
+                turns=kept.turns,
+                forked_from=chat.id,
+            )
+        )
+
+    async def warm(self, question: Question, tell: Callable[[Event], None]) -> Warmed:
+        """Evaluate what a question would begin with. Cancel the task to end it."""
+        chat = None if question.chat is None else _up_to(await self._chat(question.chat), question.after)
+        model = self.models.name(question.model or (chat.model if chat else None))
+        context = await self._context(question, chat, model)
+        base, turns = (chat.base, chat.turns) if chat else (context.base, ())
+        prompt = build(base, turns, context.tail, question.text)
+        owner = chat.id if chat else draft_owner(question.editor)
+        return await self._warm(model, owner, prompt, tell)
+
+    async def context(self, question: Question) -> tuple[Context, int, int]:
+        """What would be sent with a question, its tokens, and the model's window."""
+        chat = None if question.chat is None else await self._chat(question.chat)
+        model = self.models.name(question.model or (chat.model if chat else None))
+        context = await self._context(question, chat, model)
+        base, turns = (chat.base, chat.turns) if chat else (context.base, ())
+        prompt = build(base, turns, context.tail, question.text)
+        tokens = await self.models.count(model)("".join(part.text for part in prompt.parts))
+        return context, tokens, self.models.window_tokens(model)
+
+    def asking(self, chat_id: str) -> Asking | None:
+        """The answer that this process is writing into a chat."""
+        return self._asking.get(chat_id)
+
+    async def close(self) -> None:
+        """Stop what is under way, keeping what was answered."""
+        self._closing = True
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.models.close()
+        self.store.close()
+
+    # --- what is sent ------------------------------------------------------------------------------
+
+    async def _context(self, question: Question, chat: Chat | None, model: str) -> Context:
+        mode = (modes.instruction(question.mode),) if question.mode else ()
+        gathered = await self._gathered(question, model)
+        if chat is None:
+            return Context(gathered.base, (*gathered.tail, *mode), gathered.notes)
+        known = [*chat.base, *(segment for turn in chat.turns for segment in turn.tail)]
+        changed = await asyncio.to_thread(
+            lambda: changes(known, Path(chat.root) if chat.root else None, self.files)
+        )
+        sources = {segment.source for segment in known}
+        added = tuple(segment for segment in gathered.base if segment.source not in sources)
+        selected = tuple(segment for segment in gathered.tail if segment not in known)
+        return Context((), (*changed, *added, *selected, *mode), gathered.notes)
+
+    async def _gathered(self, question: Question, model: str) -> Gathered:
+        draft = self._drafts.get(question.editor)
+        if draft and draft.wanted == question.wanted and time.monotonic() - draft.made < DRAFT_SECONDS:
+            known = (*draft.gathered.base, *draft.gathered.tail)
+            root = question.wanted.root
+            if not await asyncio.to_thread(lambda: changes(known, root, self.files)):
+                return draft.gathered
+        settings = self.models.settings(model)
+        budget = self.models.window_tokens(model) - settings.max_tokens - QUESTION_TOKENS
+        gathered = await gather(question.wanted, self.files, self.models.count(model), budget)
+        self._drafts[question.editor] = _Draft(question.wanted, gathered, time.monotonic())
+        return gathered
+
+    async def _chat(self, chat_id: str) -> Chat:
+        return await asyncio.to_thread(lambda: self.store.chat(chat_id))
+
+    async def _free(self, chat: Chat) -> Chat:
+        """The chat, if its last answer is complete; an answer whose writer died is, as far as it came."""
+        if not chat.turns or chat.turns[-1].status.final:
+            return chat
+        await asyncio.to_thread(self.store.recover)
+        turns = await asyncio.to_thread(self.store.path_to, chat.head)
+        if not turns[-1].status.final:
+            raise BadRequest(
+                "This chat is still being answered.", hint="Wait, stop it, or fork from an earlier turn."
+            )
+        return attrs.evolve(chat, turns=turns)
+
+    # --- answering ---------------------------------------------------------------------------------
+
+    async def _start(
+        self,
+        chat: Chat,
+        text: str,
+        tail: tuple[Segment, ...],
+        model: str,
+        began: float,
+        notes: tuple[str, ...],
+        replacing: str | None = None,
+    ) -> Asking:
+        stored, turn = await asyncio.to_thread(lambda: self.store.begin(chat, text, tail, model, replacing))
+        asking = Asking(stored, turn, notes)
+        self._asking[stored.id] = asking
+        asking.task = self._spawn(self._answer(asking, build(chat.base, chat.turns, tail, text), began))
+        return asking
+
+    async def _answer(self, asking: Asking, prompt: Prompt, began: float) -> None:
+        writing = _Writing(self.store, asking, began)
+        keeping = asyncio.create_task(writing.keep())
+        usage: Usage | None = None
+        error: KvasirError | None = None
+        status = Status.FAILED
+        try:
+            usage = await self._answered(asking, prompt, writing)
+            status = Status.DONE
+        except asyncio.CancelledError:
+            status = Status.STOPPED
+        except KvasirError as told:
+            error = told
+        except Exception as bug:
+            logger.exception("answering failed")
+            error = KvasirError(
+                f"This is a bug of Kvasir: {bug!r}.", hint="The log has more; the answer is kept."
+            )
+        keeping.cancel()
+        await writing.end(status, usage, error)
+        self._asking.pop(asking.chat.id, None)
+        if asking.turn.answer and not self._closing:
+            self._spawn(self._warm_next(asking))
+
+    async def _answered(self, asking: Asking, prompt: Prompt, writing: "_Writing") -> Usage:
+        """Stream the answer; a server that is gone before the first word is started again, once."""
+        model = asking.turn.model
+        try:
+            return await self._streamed(asking, prompt, writing)
+        except ModelUnavailable as error:
+            self.models.lost(model)
+            if writing.begun or not self.models.is_ours(model):
+                raise
+            logger.warning("asking again: %s", error)
+            asking.tell(Loading(f"{error.message} Trying again."))
+            return await self._streamed(asking, prompt, writing)
+
+    async def _streamed(self, asking: Asking, prompt: Prompt, writing: "_Writing") -> Usage:
+        ready = await self.models.ready(asking.turn.model, lambda message: asking.tell(Loading(message)))
+        settings = ready.settings
+        async with self._lease(ready, asking.chat.id, prompt, Priority.ASK) as lease:
+            stream = ready.server.answer(
+                prompt.messages,
+                lease.slot,
+                max_tokens=settings.max_tokens,
+                temperature=settings.temperature,
+            )
+            async with aclosing(stream):
+                async for event in stream:
+                    match event:
+                        case Prefill():
+                            asking.tell(event)
+                        case Delta():
+                            writing.add(event)
+                        case Finished():
+                            return self._usage(ready, lease, prompt, event, writing)
+                        case _:
+                            assert_never(event)
+        raise ModelUnavailable("The model's server ended the answer without a word.", hint="Retry it.")
+
+    def _usage(
+        self, ready: Ready, lease: Lease, prompt: Prompt, finished: Finished, writing: "_Writing"
+    ) -> Usage:
+        ready.note_prefill(finished.new, finished.prefill_ms)
+        rate = ready.prefill_rate()
+        if ready.table is not None:
+            ready.table.check(lease, finished.cached, finished.new)
+            ready.table.holds(lease, prompt, finished.prompt)
+        return Usage(
+            prompt=finished.prompt,
+            cached=finished.cached,
+            new=finished.new,
+            out=finished.out,
+            ttft_ms=writing.ttft_ms,
+            tokens_per_second=finished.out / finished.decode_ms * 1000 if finished.decode_ms else 0.0,
+            expected=lease.expected,
+            saved_ms=None if rate is None else finished.cached / rate,
+        )
+
+    # --- warming -----------------------------------------------------------------------------------
+
+    async def _warm_next(self, asking: Asking) -> None:
+        """Evaluate the answer as the next turn's prompt will have it, while the person reads it."""
+        chat = asking.chat
+        turns = (*chat.turns[:-1], asking.turn)
+        try:
+            await self._warm(asking.turn.model, chat.id, build(chat.base, turns), _ignore)
+        except KvasirError as error:
+            logger.info("the next turn of %s was not warmed: %s", chat.id, error)
+
+    async def _warm(self, model: str, owner: str, prompt: Prompt, tell: Callable[[Event], None]) -> Warmed:
+        ready = await self.models.ready(model, lambda message: tell(Loading(message)))
+        async with self._lease(ready, owner, prompt, Priority.WARMUP) as lease:
+            if lease.complete:
+                return Warmed(lease.expected, lease.expected, 0, complete=True)
+            tokens = await ready.server.prefix(prompt.messages)
+            if len(tokens) >= ready.window_tokens:
+                raise ContextFull(len(tokens), ready.window_tokens)
+            work = asyncio.create_task(self._prefilled(ready, lease, tokens, tell))
+            unwanted = asyncio.create_task(lease.unwanted.wait())
+            try:
+                await asyncio.wait((work, unwanted), return_when=asyncio.FIRST_COMPLETED)
+                if not work.done():
+                    return Warmed(len(tokens), 0, 0, complete=False)
+                finished = work.result()
+            finally:
+                for task in (work, unwanted):
+                    task.cancel()
+                await asyncio.gather(work, unwanted, return_exceptions=True)
+            ready.note_prefill(finished.new, finished.prefill_ms)
+            if ready.table is not None:
+                ready.table.warmed(finished.new)
+                ready.table.holds(lease, prompt, finished.prompt)
+            return Warmed(finished.prompt, finished.cached, finished.new, complete=True)
+
+    async def _prefilled(
+        self, ready: Ready, lease: Lease, tokens: list[int], tell: Callable[[Event], None]
+    ) -> Finished:
+        stream = ready.server.prefill(tokens, lease.slot)
+        async with aclosing(stream):
+            async for event in stream:
+                if isinstance(event, Finished):
+                    return event
+                tell(event)
+        raise ModelUnavailable("The model's server ended the warmup without a word.")
+
+    # --- slots -------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _lease(
+        self, ready: Ready, owner: str, prompt: Prompt, priority: Priority
+    ) -> AsyncGenerator[Lease]:
+        if ready.table is None:
+            yield Lease(ANY_SLOT)
+            return
+        async with ready.table.lease(owner, prompt, priority) as lease:
+            yield lease
+
+    # --- tasks -------------------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a task failed", exc_info=error)
+
+
+class _Writing:
+    """The answer of one turn as it grows: told at once, stored every so often, and ended exactly once."""
+
+    def __init__(self, store: Store, asking: Asking, began: float) -> None:
+        self._store = store
+        self._asking = asking
+        self._began = began
+        self._answer: list[str] = []
+        self._reasoning: list[str] = []
+        self.ttft_ms = 0.0
+
+    @property
+    def begun(self) -> bool:
+        return bool(self._answer or self._reasoning)
+
+    def add(self, delta: Delta) -> None:
+        if not self.begun:
+            self.ttft_ms = (time.monotonic() - self._began) * 1000
+        (self._reasoning if delta.reasoning else self._answer).append(delta.text)
+        self._asking.tell(delta)
+
+    async def keep(self) -> None:
+        """Store what there is every so often. Trouble here is told at the end, if it lasts."""
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            if self.begun:
+                try:
+                    await asyncio.to_thread(self._store.write, self._turn(Status.ANSWERING))
+                except KvasirError as error:
+                    logger.warning("the answer was not stored yet: %s", error)
+
+    async def end(self, status: Status, usage: Usage | None, error: KvasirError | None) -> None:
+        turn = attrs.evolve(self._turn(status), usage=usage, error="" if error is None else str(error))
+        self._asking.turn = turn
+        try:
+            await asyncio.to_thread(self._store.write, turn)
+        except KvasirError as trouble:
+            error = error or trouble
+        self._asking.tell(Done(turn) if error is None else Failed(turn, error))
+
+    def _turn(self, status: Status) -> Turn:
+        return attrs.evolve(
+            self._asking.turn,
+            status=status,
+            answer="".join(self._answer),
+            reasoning="".join(self._reasoning),
+        )
+
+
+def _up_to(chat: Chat, after: int | None) -> Chat:
+    if after is None:
+        return chat
+    if not 0 <= after <= len(chat.turns):
+        raise NotFound(f"Chat {chat.id} has {len(chat.turns)} turns; there is no turn {after}.")
+    return attrs.evolve(chat, turns=chat.turns[:after])
+
+
+def _turn(chat: Chat, number: int | None) -> Turn:
+    if not chat.turns:
+        raise NotFound(f"Chat {chat.id} has no question yet.")
+    if number is None:
+        return chat.turns[-1]
+    if not 1 <= number <= len(chat.turns):
+        raise NotFound(f"Chat {chat.id} has {len(chat.turns)} turns; there is no turn {number}.")
+    return chat.turns[number - 1]
+
+
+def _ignore(_event: Event) -> None:
+    pass

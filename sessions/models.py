@@ -1,0 +1,296 @@
+"""Models by name, and the server behind each, ready when asked for.
+
+A model is configured (a file or the URL of a server), found on this machine, or the demo model that Kvasir
+makes itself. Without configuration a llama-server that this person already runs comes first, then a model
+file of llama.cpp's cache, then the demo model.
+"""
+
+import asyncio
+import difflib
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import attrs
+
+from context.ports import CountTokens
+from sessions import llama
+from sessions.backends.llama import LlamaServer
+from sessions.demo_model import demo_model
+from sessions.errors import ModelError, ModelUnavailable, NotFound
+from sessions.settings import DEMO, ModelSettings, ServerSettings
+from sessions.slots import SlotTable
+
+logger = logging.getLogger("kvasir.sessions.models")
+
+DEMO_ANSWER_TOKENS = 96
+"""The demo model makes no sense, so it need not make much of it."""
+KNOWN_PORTS = (9931, 8080, 8012)
+"""Where llama-server listens by default: since 0.7, before, and in llama.vim's recommendation."""
+PROBE_SECONDS = 0.5
+LOADING_SECONDS = 600.0
+RATE_MIN_TOKENS = 64
+"""Fewer evaluated tokens say little about the speed."""
+CHARACTERS_PER_TOKEN = 2.5
+"""A low guess for code, used until the model's own tokenizer can be asked."""
+
+Progress = Callable[[str], None]
+
+
+@attrs.frozen
+class Places:
+    """Folders: ``cache`` for models and running servers."""
+
+    cache: Path
+
+    @property
+    def models(self) -> Path:
+        return self.cache / "models"
+
+    @property
+    def servers(self) -> Path:
+        return self.cache / "llama"
+
+
+class Ready:
+    """A model that answers. ``table`` is None on a server that is not ours: its slots are its own affair."""
+
+    def __init__(
+        self, settings: ModelSettings, server: LlamaServer, table: SlotTable | None, window_tokens: int
+    ) -> None:
+        self.settings = settings
+        self.server = server
+        self.table = table
+        self.window_tokens = window_tokens
+        self.use: llama.Use | None = None
+        self._rate: float | None = None
+
+    def note_prefill(self, tokens: int, milliseconds: float) -> None:
+        if tokens >= RATE_MIN_TOKENS and milliseconds > 0:
+            self._rate = tokens / milliseconds
+
+    def prefill_rate(self) -> float | None:
+        """Measured prefill speed in tokens per millisecond."""
+        return self._rate
+
+    async def close(self) -> None:
+        await self.server.close()
+        if self.table is not None:
+            self.table.close()
+        if self.use is not None:
+            self.use.close()
+
+
+class Models:
+    """The models that can be named, and the servers of those that were asked for."""
+
+    def __init__(
+        self, named: Mapping[str, ModelSettings], default: str, server: ServerSettings, places: Places
+    ) -> None:
+        self._places = places
+        self._ready: dict[str, Ready] = {}
+        self._starting: dict[str, asyncio.Lock] = {}
+        self.configure(named, default, server)
+
+    def configure(self, named: Mapping[str, ModelSettings], default: str, server: ServerSettings) -> None:
+        """Take over other settings; a server that runs goes on as it was started."""
+        self._server = server
+        self._named = {DEMO: ModelSettings(max_tokens=DEMO_ANSWER_TOKENS), **named}
+        self._default = default
+
+    # --- names -------------------------------------------------------------------------------------
+
+    def names(self) -> list[str]:
+        return list(self._named)
+
+    @property
+    def default(self) -> str:
+        """Name of the model for new chats, looked for on first use when it is not configured."""
+        if not self._default:
+            self._default = self._configured() or self._found() or DEMO
+        return self._default
+
+    def name(self, wanted: str | None) -> str:
+        """``wanted`` if there is such a model, the default without one; ``NotFound`` names the nearest."""
+        name = wanted or self.default
+        if name in self._named:
+            return name
+        near = difflib.get_close_matches(name, self._named, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(self._named)}."
+        raise NotFound(f"There is no model {name!r}.", hint=hint)
+
+    def settings(self, name: str) -> ModelSettings:
+        return self._named[name]
+
+    def is_ours(self, name: str) -> bool:
+        """Whether Kvasir runs the server of this model."""
+        return not self._named[name].url
+
+    # --- servers -----------------------------------------------------------------------------------
+
+    async def ready(self, name: str, progress: Progress) -> Ready:
+        """The model's server, started if need be. ``ModelUnavailable`` says why there is none."""
+        async with self._starting.setdefault(name, asyncio.Lock()):
+            if name not in self._ready:
+                settings = self._named[name]
+                self._ready[name] = await (
+                    self._attached(settings, progress) if settings.url else self._started(name, progress)
+                )
+            return self._ready[name]
+
+    def running(self, name: str) -> Ready | None:
+        """The model's server if this process uses it."""
+        return self._ready.get(name)
+
+    def lost(self, name: str) -> None:
+        """Forget a server that went away; it is started or looked for again when next asked for."""
+        if (ready := self._ready.pop(name, None)) is not None:
+            asyncio.get_running_loop().create_task(ready.close())
+
+    def window_tokens(self, name: str) -> int:
+        ready = self._ready.get(name)
+        return self._named[name].context if ready is None else ready.window_tokens
+
+    def count(self, name: str) -> CountTokens:
+        """Counts tokens of this model: exactly while its server runs, else by a guess that is rather high."""
+
+        async def counted(text: str) -> int:
+            ready = self._ready.get(name)
+            if ready is not None:
+                try:
+                    return len(await ready.server.tokens(text))
+                except ModelError as error:
+                    logger.info("tokens were guessed: %s", error)
+            return round(len(text) / CHARACTERS_PER_TOKEN)
+
+        return counted
+
+    async def close(self) -> None:
+        for ready in self._ready.values():
+            await ready.close()
+        self._ready.clear()
+
+    async def _started(self, name: str, progress: Progress) -> Ready:
+        settings = self._named[name]
+        if name == DEMO and not settings.path:
+            progress("making the demo model")
+            path = await asyncio.to_thread(demo_model, self._places.models)
+        else:
+            path = Path(settings.path).expanduser()
+        launch = llama.Launch(
+            model=path,
+            context_tokens=settings.context,
+            slots=settings.slots,
+            binary=self._server.binary,
+            threads=settings.threads,
+            idle_minutes=self._server.idle_minutes,
+        )
+        use = await llama.ensure(launch, self._places.servers, progress)
+        running = use.server
+        server = LlamaServer(running.url, running.api_key)
+        table = SlotTable(
+            _of_this_instance(running),
+            running.kv_directory,
+            running.slots,
+            server,
+            self._server.saved_kv_mib * 1024 * 1024,
+        )
+        ready = Ready(settings, server, table, running.context_tokens)
+        ready.use = use
+        return ready
+
+    async def _attached(self, settings: ModelSettings, progress: Progress) -> Ready:
+        server = LlamaServer(settings.url)
+        began = time.monotonic()
+        while True:
+            try:
+                properties = await server.properties()
+                return Ready(settings, server, None, properties.window_tokens)
+            except ModelUnavailable as error:
+                if "not ready" not in error.message or time.monotonic() - began > LOADING_SECONDS:
+                    await server.close()
+                    raise
+                progress("loading the model")
+                await asyncio.sleep(0.5)
+            except BaseException:
+                await server.close()
+                raise
+
+    # --- finding one -------------------------------------------------------------------------------
+
+    def _configured(self) -> str:
+        return next((name for name in self._named if name != DEMO), "")
+
+    def _found(self) -> str:
+        for port in KNOWN_PORTS:
+            url = f"http://127.0.0.1:{port}"
+            if (label := _llama_server_at(port)) is not None:
+                name = label or "llama-server"
+                self._named[name] = ModelSettings(url=url)
+                return name
+        if (path := _cached_model()) is not None and _can_serve(self._server):
+            self._named[path.stem] = ModelSettings(path=str(path))
+            return path.stem
+        return ""
+
+
+def _of_this_instance(running: llama.Running) -> Path:
+    """The folder of the slot table; those of servers that are gone are removed."""
+    directory = running.directory / f"slots-{running.instance}"
+    for old in running.directory.glob("slots-*"):
+        if old != directory:
+            shutil.rmtree(old, ignore_errors=True)
+    directory.mkdir(mode=0o700, exist_ok=True)
+    return directory
+
+
+def _llama_server_at(port: int) -> str | None:
+    """Label of the model that a llama-server of this very user serves on a port."""
+    if _listener_uid(port) != os.getuid():
+        return None
+    from http.client import HTTPConnection, HTTPException
+
+    connection = HTTPConnection("127.0.0.1", port, timeout=PROBE_SECONDS)
+    try:
+        connection.request("GET", "/props")
+        said = json.loads(connection.getresponse().read())
+        if "default_generation_settings" not in said or "total_slots" not in said:
+            return None
+        return Path(str(said.get("model_alias") or said.get("model_path") or "")).stem
+    except (OSError, HTTPException, ValueError, TypeError):
+        return None
+    finally:
+        connection.close()
+
+
+def _listener_uid(port: int) -> int | None:
+    """Who listens on a loopback port, by ``/proc/net/tcp``: code is not handed to another user's program."""
+    try:
+        rows = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    except OSError:
+        return os.getuid()  # not Linux: no way to tell
+    for row in rows:
+        fields = row.split()
+        address, _, hexadecimal = fields[1].partition(":")
+        if fields[3] == "0A" and address in ("0100007F", "00000000") and int(hexadecimal, 16) == port:
+            return int(fields[7])
+    return None
+
+
+def _cached_model() -> Path | None:
+    """The newest whole model of llama.cpp's own download cache."""
+    cache = Path(os.environ.get("LLAMA_CACHE") or Path.home() / ".cache" / "llama.cpp")
+    found = [path for path in cache.glob("*.gguf") if "mmproj" not in path.name and "-of-0" not in path.name]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def _can_serve(server: ServerSettings) -> bool:
+    if server.binary or shutil.which("llama-server"):
+        return True
+    from importlib.util import find_spec
+
+    return find_spec(llama.EMBEDDED) is not None

@@ -1,0 +1,460 @@
+"""Slots: which one of a llama-server holds what, and who may use it now.
+
+A slot is one sequence in llama-server's KV cache. On a server of our own Kvasir alone decides what goes
+where; the table is a small SQLite file beside the server's state, shared by all Kvasir processes of the
+user, and a lease is a lock on a file, so that it ends with the process that held it.
+
+A prompt is known by its chain of digests (``sessions.prompt``). A lease goes to the chat's own slot, else to
+the idle slot that shares most and has nothing to lose, else to the least recently used one. What would be
+lost is saved to a file first, and what another slot or file holds is restored: so a fork leaves its parent
+as it was, and more chats than slots stay warm.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import AsyncGenerator, Generator
+from enum import IntEnum
+from pathlib import Path
+from typing import Protocol
+
+import attrs
+
+from sessions.errors import ModelError
+from sessions.prompt import Chain, Prompt, shared
+
+logger = logging.getLogger("kvasir.sessions.slots")
+
+SLACK_TOKENS = 8
+"""Fewer missing than this is no miss: templates and tokenizers may merge at a border."""
+WORTH_COPYING_CHARACTERS = 2048
+"""Evaluating less than this anew costs no more than a save and a restore."""
+POLL_SECONDS = 0.02
+WANTED_POLL_SECONDS = 0.1
+WARMUP_PATIENCE_SECONDS = 5.0
+"""How long a fork waits for a warmup of its parent before it evaluates the prompt itself."""
+
+
+_FILE = "slots.db"
+
+
+class Priority(IntEnum):
+    """An ask never waits for a warmup that it cannot use."""
+
+    WARMUP = 0
+    ASK = 1
+
+
+class SlotFiles(Protocol):
+    """What the table needs of the server: slots to files and back."""
+
+    async def save(self, slot: int, filename: str) -> int: ...
+    async def restore(self, slot: int, filename: str) -> int: ...
+
+
+@attrs.frozen
+class Slot:
+    """One row of the table.
+
+    ``doing`` is the chain that is being evaluated, empty when idle; ``tokens`` the longest known prefix of
+    what it holds.
+    """
+
+    number: int
+    owner: str
+    chain: Chain
+    tokens: int
+    used: float
+    doing: Chain
+    priority: Priority
+
+
+@attrs.frozen
+class Saved:
+    """KV of a slot in a file."""
+
+    filename: str
+    owner: str
+    chain: Chain
+    size_bytes: int
+    used: float
+
+
+@attrs.frozen
+class Counters:
+    """Since the server was started. ``missed_tokens`` were expected in a slot and evaluated again."""
+
+    answers: int = 0
+    misses: int = 0
+    missed_tokens: int = 0
+    cached_tokens: int = 0
+    new_tokens: int = 0
+    warmups: int = 0
+    warmed_tokens: int = 0
+    saves: int = 0
+    restores: int = 0
+
+
+@attrs.define
+class Lease:
+    """The right to use one slot. ``expected`` is how many leading tokens it is known to hold.
+
+    ``complete``: it holds the whole prompt already.
+    """
+
+    slot: int
+    expected: int = 0
+    restored: bool = False
+    complete: bool = False
+    unwanted: asyncio.Event = attrs.field(factory=asyncio.Event)
+    """Set when an ask needs the slot of this warmup."""
+
+
+_KNOWN_TOKENS = (
+    "ifnull((SELECT max(prefixes.tokens) FROM prefixes WHERE digest IN (SELECT value FROM json_each({}))), 0)"
+)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS slots (
+    number INTEGER PRIMARY KEY, owner TEXT NOT NULL DEFAULT '', chain TEXT NOT NULL DEFAULT '[]',
+    used REAL NOT NULL DEFAULT 0, doing TEXT NOT NULL DEFAULT '[]', priority INTEGER NOT NULL DEFAULT 1,
+    wanted INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS saved (
+    filename TEXT PRIMARY KEY, owner TEXT NOT NULL, chain TEXT NOT NULL, size_bytes INTEGER NOT NULL,
+    used REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS prefixes (digest TEXT PRIMARY KEY, tokens INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+class SlotTable:
+    """The slots of one running server. ``directory`` is the server's own and goes with it."""
+
+    def __init__(
+        self, directory: Path, kv_directory: Path, slots: int, server: SlotFiles, budget_bytes: int
+    ) -> None:
+        self._directory = directory
+        self._kv_directory = kv_directory
+        self._server = server
+        self._budget_bytes = budget_bytes
+        self._released = asyncio.Event()
+        self._database = sqlite3.connect(directory / _FILE, timeout=2.0, isolation_level=None)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = OFF")
+        self._database.executescript(_SCHEMA)
+        self._database.executemany(
+            "INSERT OR IGNORE INTO slots (number) VALUES (?)", [(number,) for number in range(slots)]
+        )
+
+    def close(self) -> None:
+        self._database.close()
+
+    @contextlib.asynccontextmanager
+    async def lease(self, owner: str, prompt: Prompt, priority: Priority) -> AsyncGenerator[Lease]:
+        """Wait for a slot, bring the longest known prefix into it, and hold it for one request."""
+        slot, lock = await self._acquired(owner, prompt.chain, priority)
+        watch: asyncio.Task[None] | None = None
+        try:
+            lease = await self._prepared(slot, owner, prompt, priority)
+            if priority is Priority.WARMUP:
+                watch = asyncio.create_task(self._watch(lease))
+            yield lease
+        finally:
+            if watch is not None:
+                watch.cancel()
+            self._update(slot.number, doing="[]", wanted=0, used=time.time())
+            os.close(lock)
+            self._released.set()
+
+    def holds(self, lease: Lease, prompt: Prompt, tokens: int) -> None:
+        """The leased slot now holds all of ``prompt``, which is ``tokens`` long."""
+        self._update(lease.slot, chain=json.dumps(prompt.chain))
+        self._database.execute("INSERT OR REPLACE INTO prefixes VALUES (?, ?)", (prompt.chain[-1], tokens))
+
+    def check(self, lease: Lease, cached: int, new: int) -> int:
+        """Compare what an answer found in its slot with what was expected; tokens missed, 0 when none."""
+        missed = max(0, lease.expected - cached)
+        missed = 0 if missed <= SLACK_TOKENS else missed
+        self._count({"answers": 1, "cached_tokens": cached, "new_tokens": new})
+        if missed:
+            logger.warning("slot %s held %s tokens instead of %s", lease.slot, cached, lease.expected)
+            self._count({"misses": 1, "missed_tokens": missed})
+            if lease.restored and cached < lease.expected // 2:
+                # Sliding-window and recurrent models on older servers: a restore reports success, yields nothing.
+                self._count({"restores_useless": 1})
+        return missed
+
+    def warmed(self, new: int) -> None:
+        """Count a warmup that evaluated ``new`` tokens."""
+        self._count({"warmups": 1, "warmed_tokens": new})
+
+    def expected(self, chain: Chain) -> int:
+        """The longest known count of tokens among the prefixes of a chain."""
+        row = self._database.execute(f"SELECT {_KNOWN_TOKENS.format('?')}", (json.dumps(chain),)).fetchone()
+        return row[0]
+
+    def _slot(self, number: int) -> Slot:
+        return self.slots()[number]
+
+    def slots(self) -> list[Slot]:
+        """All slots, by number."""
+        return _slots(self._database)
+
+    def counters(self) -> Counters:
+        """What was counted since the server was started, by all processes."""
+        return _counters(self._database)
+
+    # --- waiting for a slot ------------------------------------------------------------------------
+
+    async def _acquired(self, owner: str, chain: Chain, priority: Priority) -> tuple[Slot, int]:
+        while True:
+            self._released.clear()
+            choices = _in_order_of_choice(self.slots(), owner, chain)
+            for slot in choices:
+                if (lock := self._locked(slot.number)) is not None:
+                    self._update(slot.number, doing=json.dumps(chain), priority=int(priority), wanted=0)
+                    return slot, lock
+            if priority is Priority.ASK:
+                self._want(choices, chain)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._released.wait(), POLL_SECONDS)
+
+    def _locked(self, number: int) -> int | None:
+        """A lock on a slot, ``None`` when somebody uses it. It ends with the descriptor, or the process."""
+        descriptor = os.open(self._directory / f"slot-{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        return descriptor
+
+    def _want(self, choices: list[Slot], chain: Chain) -> None:
+        """Ask the first warmup in our way to stop; one that is doing our own work is worth waiting for."""
+        warming = [slot for slot in choices if slot.priority is Priority.WARMUP and slot.doing]
+        if warming and not any(_leads_to(slot.doing, chain) for slot in warming):
+            self._update(warming[0].number, wanted=1)
+
+    async def _watch(self, lease: Lease) -> None:
+        while True:
+            row = self._database.execute(
+                "SELECT wanted FROM slots WHERE number = ?", (lease.slot,)
+            ).fetchone()
+            if row[0]:
+                lease.unwanted.set()
+                return
+            await asyncio.sleep(WANTED_POLL_SECONDS)
+
+    # --- bringing the prefix into it ---------------------------------------------------------------
+
+    async def _prepared(self, slot: Slot, owner: str, prompt: Prompt, priority: Priority) -> Lease:
+        chain = prompt.chain
+        held = shared(slot.chain, chain)
+        self._update(slot.number, owner=owner, chain=json.dumps(chain[:held]), priority=int(priority))
+        if self._loses(slot, owner, prompt):
+            await self._save(slot)
+        restored = False
+        if (source := self._source(slot, prompt, held)) is not None:
+            # A restore that fails leaves the slot empty.
+            saved = await self._restore(slot, source)
+            held, restored = (0, False) if saved is None else (shared(saved.chain, chain), True)
+            self._update(slot.number, chain=json.dumps(chain[:held]))
+        return Lease(slot.number, self.expected(chain[:held]), restored, complete=held == len(chain))
+
+    def _loses(self, slot: Slot, owner: str, prompt: Prompt) -> bool:
+        """Whether this slot holds a chat of somebody else that is nowhere else."""
+        if not slot.owner or slot.owner == owner or _is_draft(slot.owner):
+            return False
+        if len(slot.chain) <= shared(slot.chain, prompt.chain):
+            return False
+        return all(shared(saved.chain, slot.chain) < len(slot.chain) for saved in self._saved())
+
+    def _source(self, target: Slot, prompt: Prompt, held: int) -> Slot | Saved | None:
+        """The slot or file that shares so much more than the target that a copy is worth it."""
+        if self._count_of("restores_useless"):
+            return None
+        candidates = [*self._saved(), *(slot for slot in self.slots() if slot.number != target.number)]
+        best = max(candidates, key=lambda one: shared(one.chain, prompt.chain), default=None)
+        if best is None:
+            return None
+        gain = _characters(prompt, shared(best.chain, prompt.chain)) - _characters(prompt, held)
+        return best if gain >= WORTH_COPYING_CHARACTERS else None
+
+    async def _restore(self, target: Slot, source: Slot | Saved) -> Saved | None:
+        """Bring a file or another slot's content into a slot; what it holds then."""
+        saved = source if isinstance(source, Saved) else await self._copied(source)
+        if saved is None:
+            return None
+        try:
+            await self._server.restore(target.number, saved.filename)
+        except ModelError as error:
+            logger.warning("slot %s was not restored: %s", target.number, error)
+            self._forget(saved)
+            return None
+        self._database.execute("UPDATE saved SET used = ? WHERE filename = ?", (time.time(), saved.filename))
+        self._count({"restores": 1})
+        return saved
+
+    async def _copied(self, source: Slot) -> Saved | None:
+        """Another slot's content in a file; ``None`` while that slot answers: it may not be touched then."""
+        if (lock := await self._locked_soon(source.number)) is None:
+            return None
+        try:
+            return await self._save(self._slot(source.number))
+        finally:
+            os.close(lock)
+            self._released.set()
+
+    async def _locked_soon(self, number: int) -> int | None:
+        """A lock on a slot, after a warmup that is about to end. Two that wait for each other both give up."""
+        patience = time.monotonic() + WARMUP_PATIENCE_SECONDS
+        while (lock := self._locked(number)) is None:
+            if self._slot(number).priority is not Priority.WARMUP or time.monotonic() > patience:
+                return None
+            await asyncio.sleep(POLL_SECONDS)
+        return lock
+
+    async def _save(self, slot: Slot) -> Saved | None:
+        """Write a slot that we hold to a file; ``None`` when that failed, which costs time but no answer."""
+        filename = f"{slot.number}-{secrets.token_hex(6)}.kv"
+        try:
+            size_bytes = await self._server.save(slot.number, filename)
+        except ModelError as error:
+            logger.warning("slot %s was not saved: %s", slot.number, error)
+            (self._kv_directory / filename).unlink(missing_ok=True)
+            return None
+        saved = Saved(filename, slot.owner, slot.chain, size_bytes, time.time())
+        with self._transaction():
+            for old in self._saved():
+                # An older state of the same chat, or any that this one contains, is of no more use.
+                if shared(old.chain, saved.chain) == len(old.chain):
+                    self._forget(old)
+            self._database.execute(
+                "INSERT INTO saved VALUES (?, ?, ?, ?, ?)",
+                (saved.filename, saved.owner, json.dumps(saved.chain), size_bytes, saved.used),
+            )
+            self._trim()
+        self._count({"saves": 1})
+        return saved
+
+    def _trim(self) -> None:
+        """Drop the least recently used files beyond the budget."""
+        total = 0
+        for saved in sorted(self._saved(), key=lambda one: one.used, reverse=True):
+            total += saved.size_bytes
+            if total > self._budget_bytes:
+                self._forget(saved)
+
+    def _forget(self, saved: Saved) -> None:
+        self._database.execute("DELETE FROM saved WHERE filename = ?", (saved.filename,))
+        with contextlib.suppress(OSError):
+            (self._kv_directory / saved.filename).unlink()
+
+    # --- the table ---------------------------------------------------------------------------------
+
+    def _saved(self) -> list[Saved]:
+        rows = self._database.execute("SELECT filename, owner, chain, size_bytes, used FROM saved")
+        return [
+            Saved(filename, owner, _chain(chain), size, used) for filename, owner, chain, size, used in rows
+        ]
+
+    def _update(self, number: int, **values: str | float) -> None:
+        columns = ", ".join(f"{name} = ?" for name in values)
+        self._database.execute(
+            f"UPDATE slots SET {columns} WHERE number = ?",  # noqa: S608 - our own column names
+            (*values.values(), number),
+        )
+
+    def _count(self, counts: dict[str, int]) -> None:
+        self._database.executemany(
+            "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+            counts.items(),
+        )
+
+    def _count_of(self, name: str) -> int:
+        row = self._database.execute("SELECT value FROM counters WHERE name = ?", (name,)).fetchone()
+        return 0 if row is None else row[0]
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Generator[None]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+
+def read_table(directory: Path) -> tuple[list[Slot], Counters]:
+    """The table of a running server, for a process that does not use it; ``sqlite3.Error`` without one."""
+    database = sqlite3.connect(f"{(directory / _FILE).as_uri()}?mode=ro", timeout=2.0, uri=True)
+    try:
+        return _slots(database), _counters(database)
+    finally:
+        database.close()
+
+
+def draft_owner(editor: str) -> str:
+    """Owner of a slot that was warmed before there is a chat: nobody misses it."""
+    return f"draft {editor}"
+
+
+def _is_draft(owner: str) -> bool:
+    return owner.startswith("draft ")
+
+
+def _in_order_of_choice(rows: list[Slot], owner: str, chain: Chain) -> list[Slot]:
+    """Own slot; then one that loses nothing, sharing most; then the least recently used, best sharer last."""
+    own = [slot for slot in rows if slot.owner == owner]
+    if own:
+        return own
+    free = [
+        slot
+        for slot in rows
+        if not slot.owner or _is_draft(slot.owner) or len(slot.chain) <= shared(slot.chain, chain)
+    ]
+    free.sort(key=lambda slot: (-shared(slot.chain, chain), bool(slot.chain), slot.used))
+    rest = sorted(
+        (slot for slot in rows if slot not in free),
+        key=lambda slot: (shared(slot.chain, chain) > 1, slot.used),
+    )
+    return [*free, *rest]
+
+
+def _leads_to(doing: Chain, chain: Chain) -> bool:
+    """Whether evaluating ``doing`` is (but for a half-typed question) evaluating ``chain``."""
+    return bool(doing) and shared(doing, chain) >= len(doing) - 1 > 0
+
+
+def _characters(prompt: Prompt, parts: int) -> int:
+    return prompt.parts[parts - 1].end if parts else 0
+
+
+def _slots(database: sqlite3.Connection) -> list[Slot]:
+    rows = database.execute(
+        f"SELECT number, owner, chain, {_KNOWN_TOKENS.format('chain')}, used, doing, priority"
+        " FROM slots ORDER BY number"
+    )
+    return [
+        Slot(number, owner, _chain(chain), tokens, used, _chain(doing), Priority(priority))
+        for number, owner, chain, tokens, used, doing, priority in rows
+    ]
+
+
+def _counters(database: sqlite3.Connection) -> Counters:
+    names = {field.name for field in attrs.fields(Counters)}
+    rows = database.execute("SELECT name, value FROM counters").fetchall()
+    return Counters(**{name: value for name, value in rows if name in names})
+
+
+def _chain(text: str) -> Chain:
+    return tuple(json.loads(text))
