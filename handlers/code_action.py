@@ -1,0 +1,134 @@
+"""``textDocument/codeAction``: what can be asked about a selection, and what can be done in a chat.
+
+An editor that asks by itself tells where the person is: it gets ``[]`` at once, so that no light bulb is lit,
+and the selection is warmed.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from lsprotocol import types
+
+from handlers.arguments import Arguments, Preset
+from handlers.desk import Desk
+from handlers.documents import is_chat, path_of_uri, text_of
+from handlers.questions import question
+from sessions.errors import KvasirError
+from sessions.transcript.parser import Document, parse, turn_at
+
+KIND = "refactor.kvasir"
+MOST_MODELS = 8
+
+TITLES = {
+    Preset.EXPLAIN: "Kvasir: explain",
+    Preset.REVIEW: "Kvasir: review",
+    Preset.FIX: "Kvasir: fix",
+    Preset.TESTS: "Kvasir: write tests",
+    Preset.DOCUMENT: "Kvasir: document",
+    Preset.BRAINSTORM: "Kvasir: brainstorm",
+    Preset.TUTOR: "Kvasir: teach me",
+    Preset.REFACTOR: "Kvasir: simplify",
+}
+
+
+def code_action(desk: Desk, params: types.CodeActionParams) -> list[types.CodeAction]:
+    """The actions for a range; none, but a warmup, when nobody asked for them."""
+    uri = params.text_document.uri
+    try:
+        path = path_of_uri(uri)
+    except KvasirError:
+        return []
+    chat = is_chat(desk, path)
+    if _automatic(params.context):
+        _warm(desk, params, chat=chat)
+        return []
+    actions = [
+        *_stop(desk),
+        *(_in_chat(desk, uri, path_text(desk, params), params) if chat else _ask(desk, params)),
+    ]
+    return [action for action in actions if _wanted(action, params.context.only)]
+
+
+def path_text(desk: Desk, params: types.CodeActionParams) -> str:
+    """Text of the document that the actions are for."""
+    return text_of(desk, path_of_uri(params.text_document.uri)) or ""
+
+
+def _automatic(context: types.CodeActionContext) -> bool:
+    """vim-lsp tells no trigger; what the person asks for lists ``source`` kinds there, its own requests do not."""
+    if context.trigger_kind is not None:
+        return context.trigger_kind == types.CodeActionTriggerKind.Automatic
+    kinds = context.only or []
+    return "" in kinds and not any(str(kind).startswith("source") for kind in kinds)
+
+
+def _warm(desk: Desk, params: types.CodeActionParams, *, chat: bool) -> None:
+    span = params.range
+    if chat or span.end.line <= span.start.line:
+        return
+    desk.warm_later(question(desk, Arguments(uri=params.text_document.uri, range=span, new=True)))
+
+
+def _ask(desk: Desk, params: types.CodeActionParams) -> Iterable[types.CodeAction]:
+    argument = {"uri": params.text_document.uri, "range": _json(params.range)}
+    for preset, title in TITLES.items():
+        kind = f"{KIND}.{preset.value}"
+        yield _action(desk, title, kind, "kvasir.ask", {**argument, "preset": preset.value})
+
+
+def _in_chat(desk: Desk, uri: str, text: str, params: types.CodeActionParams) -> Iterable[types.CodeAction]:
+    document = parse(text)
+    line = params.range.start.line
+    index = turn_at(document, line)
+    if document.draft and index is None:
+        yield _action(desk, "Kvasir: send", f"{KIND}.send", "kvasir.send", {"uri": uri}, preferred=True)
+    yield from _at_turn(desk, uri, document, index)
+    names = [name for name in desk.sessions.models.names() if name != document.model]
+    for name in names[:MOST_MODELS]:
+        title = f"Kvasir: use model {name}"
+        yield _action(desk, title, f"{KIND}.model", "kvasir.model", {"uri": uri, "model": name})
+
+
+def _at_turn(desk: Desk, uri: str, document: Document, index: int | None) -> Iterable[types.CodeAction]:
+    if not document.sections:
+        return
+    number = len(document.sections) if index is None else index + 1
+    section = document.sections[number - 1]
+    if section.answer is not None and section.answer.streaming:
+        return
+    where = {"uri": uri, "turn": number}
+    yield _action(desk, f"Kvasir: fork from turn {number}", f"{KIND}.fork", "kvasir.fork", where)
+    yield _action(desk, f"Kvasir: retry turn {number}", f"{KIND}.retry", "kvasir.retry", where)
+
+
+def _stop(desk: Desk) -> Iterable[types.CodeAction]:
+    """Offered in any file: the person need not look for the chat."""
+    for job in desk.jobs.all():
+        yield _action(desk, "Kvasir: stop", f"{KIND}.stop", "kvasir.cancel", {"job": job.id}, preferred=True)
+
+
+def _action(  # noqa: PLR0913 - one field of the protocol each
+    desk: Desk, title: str, kind: str, command: str, argument: dict[str, Any], *, preferred: bool = False
+) -> types.CodeAction:
+    return types.CodeAction(
+        title=title,
+        kind=kind,
+        is_preferred=preferred or None,
+        tags=[types.CodeActionTag.LlmGenerated] if desk.tags_llm else None,
+        command=types.Command(title=title, command=command, arguments=[{"v": 1, **argument}]),
+    )
+
+
+def _wanted(action: types.CodeAction, only: Sequence[types.CodeActionKind | str] | None) -> bool:
+    """Kinds are hierarchical; an empty one among them means all."""
+    if not only:
+        return True
+    kinds = [kind.value if isinstance(kind, types.CodeActionKind) else kind for kind in only]
+    return any(kind == "" or action.kind == kind or str(action.kind).startswith(f"{kind}.") for kind in kinds)
+
+
+def _json(span: types.Range) -> dict[str, dict[str, int]]:
+    return {
+        name: {"line": place.line, "character": place.character}
+        for name, place in (("start", span.start), ("end", span.end))
+    }

@@ -1,0 +1,72 @@
+"""What the handlers of one editor share: the editor itself, the chats, the jobs, and where the person is."""
+
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import attrs
+from pygls.workspace import PositionCodec
+
+from context.files import project_root
+from handlers.editor import Editor
+from handlers.jobs import Jobs
+from handlers.warmups import Warmups
+from sessions.ask import Question, Sessions
+from sessions.settings import ChatSettings, WarmupSettings
+
+FOCUS_SECONDS = 600.0
+"""A selection older than this is not what the person means."""
+
+
+@attrs.frozen
+class Focus:
+    """A document and perhaps lines of it (0-based, end exclusive) that the person was at."""
+
+    path: Path
+    lines: tuple[int, int] | None = None
+    at: float = attrs.field(factory=time.monotonic)
+
+
+@attrs.define
+class Desk:
+    """One editor's place of work."""
+
+    editor: Editor
+    sessions: Sessions
+    chat: ChatSettings
+    warmup: WarmupSettings
+    state_folder: Path
+    roots: Callable[[], list[Path]]
+    codec: Callable[[], PositionCodec]
+    start: Callable[[Coroutine[Any, Any, None], str], None]
+    tags_llm: bool = False
+    """Whether the editor marks actions of language models."""
+    jobs: Jobs = attrs.field(factory=Jobs)
+    warmups: Warmups = attrs.field(init=False)
+    focus: Focus | None = None
+    last_chat: str | None = None
+    model: str | None = None
+    """Chosen for new chats by ``kvasir.model``."""
+
+    def __attrs_post_init__(self) -> None:
+        self.warmups = Warmups(self.editor, self.sessions, self.jobs)
+
+    def warm_later(self, question: Question) -> None:
+        """Warm what the person may be about to ask, unless they switched that off."""
+        if self.warmup.enabled:
+            self.warmups.later(question, self.warmup.delay_ms)
+
+    def root_of(self, path: Path | None) -> Path | None:
+        """The workspace folder that a file lies in, else its repository, else the only folder there is."""
+        roots = self.roots()
+        if path is not None:
+            holding = [root for root in roots if path.is_relative_to(root)]
+            return max(holding, key=lambda root: len(root.parts), default=None) or project_root(path)
+        return roots[0] if roots else None
+
+    def recent_focus(self) -> Focus | None:
+        """Where the person was in the last minutes."""
+        if self.focus is not None and time.monotonic() - self.focus.at < FOCUS_SECONDS:
+            return self.focus
+        return None

@@ -1,0 +1,1 @@
+"""The process: its life, its wire, its options and its command line."""
