@@ -1,6 +1,7 @@
 """Files as text: what the editor has open wins over the disk; what cannot be shown is refused in words."""
 
 import fnmatch
+import stat
 import subprocess
 from pathlib import Path
 
@@ -34,15 +35,17 @@ class Files:
 
 
 def unified(text: str) -> str:
-    """The text with plain line feeds for line ends."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    """The text with plain line feeds for line ends, and ``?`` for what UTF-8 cannot say.
+
+    Editors can send halves of surrogate pairs, and names of files can hold any byte.
+    """
+    return text.replace("\r\n", "\n").replace("\r", "\n").encode(errors="replace").decode()
 
 
 def source(path: Path, root: Path | None) -> str:
     """How a file is named in the prompt: relative to the workspace when it lies in it, with ``/``."""
-    if root is not None and path.is_relative_to(root):
-        return path.relative_to(root).as_posix()
-    return path.as_posix()
+    inside = root is not None and path.is_relative_to(root)
+    return unified((path.relative_to(root) if inside and root else path).as_posix())
 
 
 def project_root(path: Path) -> Path | None:
@@ -52,7 +55,8 @@ def project_root(path: Path) -> Path | None:
 
 def tracked(root: Path) -> list[Path]:
     """The files of a project that git tracks, sorted; links, secrets and our own folder left out."""
-    command = ["git", "-C", str(root), "ls-files", "-z", "--cached"]
+    # A repository's own configuration may name a program as its monitor; a stranger's must not run here.
+    command = ["git", "-c", "core.fsmonitor=", "-C", str(root), "ls-files", "-z", "--cached"]
     try:
         listed = subprocess.run(command, capture_output=True, check=True, timeout=30).stdout
     except (OSError, subprocess.SubprocessError) as error:
@@ -67,24 +71,29 @@ def tracked(root: Path) -> list[Path]:
 
 def is_secret(path: Path) -> bool:
     """Whether a file is likely to hold keys, by its name."""
-    return any(fnmatch.fnmatch(path.name, pattern) for pattern in SECRET_NAMES)
+    return any(fnmatch.fnmatch(path.name.lower(), pattern) for pattern in SECRET_NAMES)
 
 
 def _bytes(path: Path, max_bytes: int) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > max_bytes:
+        found = path.stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise Unreadable(f"{path} is a folder.", hint="Name its files, or ask about the project.")
+        if not stat.S_ISREG(found.st_mode):
+            raise Unreadable(f"{path} is not a file but a device or a pipe.", hint="Only text can be sent.")
+        if found.st_size > max_bytes:
+            size, most = found.st_size // 1024, max_bytes // 1024
             raise Unreadable(
-                f"{path} has {size // 1024} KiB; files over {max_bytes // 1024} KiB are not sent whole.",
+                f"{path} has {size} KiB; files over {most} KiB are not sent whole.",
                 hint="Select the lines that matter.",
             )
         return path.read_bytes()
     except FileNotFoundError as error:
         raise Unreadable(f"{path} does not exist.", hint="Save it, or choose another file.") from error
-    except IsADirectoryError as error:
-        raise Unreadable(f"{path} is a folder.", hint="Name its files, or ask about the project.") from error
     except OSError as error:
         raise Unreadable(f"{path} cannot be read: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise Unreadable(f"{str(path)!r} is no name that a file can have.") from error
 
 
 def _decoded(path: Path, data: bytes) -> str:

@@ -24,15 +24,16 @@ class Selection:
 
 def segment(selection: Selection, root: Path | None, files: Files) -> Segment:
     """The selection as a segment; ``Unreadable`` when the range lies outside the file."""
-    text = selection.text
+    text, last = selection.text, selection.last
     if text is None:
-        text = _lines(selection, files)
+        lines = _lines(selection, files)
+        text, last = "".join(f"{line}\n" for line in lines), selection.first + len(lines)
     name = source(selection.path, root) if selection.path else "text"
-    span = f"#L{selection.first + 1}-L{selection.last}" if selection.last > selection.first else ""
+    span = f"#L{selection.first + 1}-L{last}" if last > selection.first else ""
     return Segment(Kind.SELECTION, name + span, unified(text))
 
 
-def _lines(selection: Selection, files: Files) -> str:
+def _lines(selection: Selection, files: Files) -> list[str]:
     if selection.path is None:
         raise Unreadable("A selection needs a file or its text.")
     lines = files.read(selection.path).split("\n")
@@ -44,4 +45,4 @@ def _lines(selection: Selection, files: Files) -> str:
             f" {selection.first + 1} to {selection.last}.",
             hint="Select again: the file may have changed.",
         )
-    return "\n".join(lines[selection.first : selection.last]) + "\n"
+    return lines[selection.first : selection.last]

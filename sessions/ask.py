@@ -21,13 +21,13 @@ import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any, TypeVar, assert_never
 
 import attrs
 
-from context.files import Files
+from context.files import Files, unified
 from context.gather import Gathered, Wanted, changes, gather
-from context.segment import Segment
+from context.segment import Kind, Segment
 from sessions import modes
 from sessions.backends.llama import ANY_SLOT, Finished
 from sessions.chat import Chat, Status, Turn, Usage
@@ -40,19 +40,22 @@ from sessions.store import Store
 
 logger = logging.getLogger("kvasir.sessions.ask")
 
+T = TypeVar("T")
+
 FLUSH_SECONDS = 0.25
 """How often an answer is stored while it streams: what a killed process can lose."""
 DRAFT_SECONDS = 120.0
 """How long gathered context may be asked about without looking for new files in the project."""
 QUESTION_TOKENS = 1024
 """Kept free for the question when a project is packed."""
+_WHOLE = (Kind.FILE, Kind.PROJECT, Kind.CHANGE)
 
 
 @attrs.frozen
 class Question:
     """What is asked, about what, where in which chat. ``after`` counts turns: 0 keeps only the base."""
 
-    text: str = ""
+    text: str = attrs.field(default="", converter=unified)
     mode: str | None = None
     wanted: Wanted = attrs.field(factory=Wanted)
     chat: str | None = None
@@ -84,6 +87,7 @@ class Context:
 @attrs.frozen
 class _Draft:
     wanted: Wanted
+    model: str
     gathered: Gathered
     made: float
 
@@ -95,7 +99,7 @@ class Asking:
         self.chat = chat
         self.turn = turn
         self.notes = notes
-        self.task: asyncio.Task[None] | None = None
+        self.work: asyncio.Task[Usage] | None = None
         self.text = ""
         """The answer as far as it has come."""
         self._events: asyncio.Queue[Event] = asyncio.Queue()
@@ -108,8 +112,8 @@ class Asking:
 
     def stop(self) -> None:
         """End the answer where it is; ``Done`` follows, with what there is."""
-        if self.task is not None:
-            self.task.cancel()
+        if self.work is not None:
+            self.work.cancel()
 
     async def events(self) -> AsyncGenerator[Event]:
         while True:
@@ -128,7 +132,8 @@ class Sessions:
         self.files = files
         self._drafts: dict[str, _Draft] = {}
         self._asking: dict[str, Asking] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._warming: set[asyncio.Task[None]] = set()
         self._closing = False
 
     # --- questions ---------------------------------------------------------------------------------
@@ -146,12 +151,13 @@ class Sessions:
         if chat is not None:
             chat = await self._free(_up_to(chat, question.after))
         context = await self._context(question, chat, model)
-        if chat is None:
+
+        def begin() -> tuple[Chat, Turn]:
             root = str(question.wanted.root or "")
-            chat = await asyncio.to_thread(
-                lambda: self.store.new_chat(title=text, root=root, model=model, base=context.base)
-            )
-        return await self._start(chat, text, context.tail, model, began, context.notes)
+            to = chat or self.store.new_chat(title=text, root=root, model=model, base=context.base)
+            return self.store.begin(to, text, context.tail, model)
+
+        return await self._start(begin, began, context.notes)
 
     async def retry(self, chat_id: str, number: int | None = None, model: str | None = None) -> Asking:
         """Ask a turn's question again (the last one's by default).
@@ -165,7 +171,9 @@ class Sessions:
         index = chat.turns.index(turn)
         before = attrs.evolve(chat, turns=chat.turns[:index])
         replacing = turn.id if not turn.answer and turn is chat.turns[-1] else None
-        return await self._start(before, turn.question, turn.tail, name, began, (), replacing)
+        return await self._start(
+            lambda: self.store.begin(before, turn.question, turn.tail, name, replacing), began, ()
+        )
 
     async def fork(self, chat_id: str, after: int | None = None) -> Chat:
         """A new chat that shares the turns up to and with number ``after`` (all of them by default)."""
@@ -194,7 +202,7 @@ class Sessions:
 
     async def context(self, question: Question) -> tuple[Context, int, int]:
         """What would be sent with a question, its tokens, and the model's window."""
-        chat = None if question.chat is None else await self._chat(question.chat)
+        chat = None if question.chat is None else _up_to(await self._chat(question.chat), question.after)
         model = self.models.name(question.model or (chat.model if chat else None))
         context = await self._context(question, chat, model)
         base, turns = (chat.base, chat.turns) if chat else (context.base, ())
@@ -209,10 +217,12 @@ class Sessions:
     async def close(self) -> None:
         """Stop what is under way, keeping what was answered."""
         self._closing = True
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while self._tasks:
+            for asking in self._asking.values():
+                asking.stop()
+            for task in self._warming:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.models.close()
         self.store.close()
 
@@ -227,14 +237,15 @@ class Sessions:
         changed = await asyncio.to_thread(
             lambda: changes(known, Path(chat.root) if chat.root else None, self.files)
         )
-        sources = {segment.source for segment in known}
+        sources = {segment.source for segment in known if segment.kind in _WHOLE}
         added = tuple(segment for segment in gathered.base if segment.source not in sources)
         selected = tuple(segment for segment in gathered.tail if segment not in known)
         return Context((), (*changed, *added, *selected, *mode), gathered.notes)
 
     async def _gathered(self, question: Question, model: str) -> Gathered:
         draft = self._drafts.get(question.editor)
-        if draft and draft.wanted == question.wanted and time.monotonic() - draft.made < DRAFT_SECONDS:
+        same = draft and draft.wanted == question.wanted and draft.model == model
+        if draft and same and time.monotonic() - draft.made < DRAFT_SECONDS:
             known = (*draft.gathered.base, *draft.gathered.tail)
             root = question.wanted.root
             if not await asyncio.to_thread(lambda: changes(known, root, self.files)):
@@ -242,7 +253,7 @@ class Sessions:
         settings = self.models.settings(model)
         budget = self.models.window_tokens(model) - settings.max_tokens - QUESTION_TOKENS
         gathered = await gather(question.wanted, self.files, self.models.count(model), budget)
-        self._drafts[question.editor] = _Draft(question.wanted, gathered, time.monotonic())
+        self._drafts[question.editor] = _Draft(question.wanted, model, gathered, time.monotonic())
         return gathered
 
     async def _chat(self, chat_id: str) -> Chat:
@@ -263,29 +274,36 @@ class Sessions:
     # --- answering ---------------------------------------------------------------------------------
 
     async def _start(
-        self,
-        chat: Chat,
-        text: str,
-        tail: tuple[Segment, ...],
-        model: str,
-        began: float,
-        notes: tuple[str, ...],
-        replacing: str | None = None,
+        self, begin: Callable[[], tuple[Chat, Turn]], began: float, notes: tuple[str, ...]
     ) -> Asking:
-        stored, turn = await asyncio.to_thread(lambda: self.store.begin(chat, text, tail, model, replacing))
-        asking = Asking(stored, turn, notes)
-        self._asking[stored.id] = asking
-        asking.task = self._spawn(self._answer(asking, build(chat.base, chat.turns, tail, text), began))
+        starting = self._spawn(self._started(begin, began, notes))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # What is stored by now must not stay without an end.
+            starting.add_done_callback(_stop)
+            raise
+
+    async def _started(
+        self, begin: Callable[[], tuple[Chat, Turn]], began: float, notes: tuple[str, ...]
+    ) -> Asking:
+        chat, turn = await asyncio.to_thread(begin)
+        asking = Asking(chat, turn, notes)
+        self._asking[chat.id] = asking
+        prompt = build(chat.base, chat.turns[:-1], turn.tail, turn.question)
+        writing = _Writing(self.store, asking, began)
+        asking.work = asyncio.create_task(self._answered(asking, prompt, writing))
+        self._spawn(self._answer(asking, asking.work, writing))
         return asking
 
-    async def _answer(self, asking: Asking, prompt: Prompt, began: float) -> None:
-        writing = _Writing(self.store, asking, began)
+    async def _answer(self, asking: Asking, work: asyncio.Task[Usage], writing: "_Writing") -> None:
+        """See an answer to its end and store it. Nobody cancels this, however often ``work`` is."""
         keeping = asyncio.create_task(writing.keep())
         usage: Usage | None = None
         error: KvasirError | None = None
         status = Status.FAILED
         try:
-            usage = await self._answered(asking, prompt, writing)
+            usage = await work
             status = Status.DONE
         except asyncio.CancelledError:
             status = Status.STOPPED
@@ -300,23 +318,26 @@ class Sessions:
         await writing.end(status, usage, error)
         self._asking.pop(asking.chat.id, None)
         if asking.turn.answer and not self._closing:
-            self._spawn(self._warm_next(asking))
+            warming = self._spawn(self._warm_next(asking))
+            self._warming.add(warming)
+            warming.add_done_callback(self._warming.discard)
 
     async def _answered(self, asking: Asking, prompt: Prompt, writing: "_Writing") -> Usage:
         """Stream the answer; a server that is gone before the first word is started again, once."""
         model = asking.turn.model
+        ready = await self.models.ready(model, lambda message: asking.tell(Loading(message)))
         try:
-            return await self._streamed(asking, prompt, writing)
+            return await self._streamed(asking, prompt, writing, ready)
         except ModelUnavailable as error:
-            self.models.lost(model)
+            self.models.lost(ready)
             if writing.begun or not self.models.is_ours(model):
                 raise
             logger.warning("asking again: %s", error)
             asking.tell(Loading(f"{error.message} Trying again."))
-            return await self._streamed(asking, prompt, writing)
+        ready = await self.models.ready(model, lambda message: asking.tell(Loading(message)))
+        return await self._streamed(asking, prompt, writing, ready)
 
-    async def _streamed(self, asking: Asking, prompt: Prompt, writing: "_Writing") -> Usage:
-        ready = await self.models.ready(asking.turn.model, lambda message: asking.tell(Loading(message)))
+    async def _streamed(self, asking: Asking, prompt: Prompt, writing: "_Writing", ready: Ready) -> Usage:
         settings = ready.settings
         async with self._lease(ready, asking.chat.id, prompt, Priority.ASK) as lease:
             stream = ready.server.answer(
@@ -370,6 +391,15 @@ class Sessions:
 
     async def _warm(self, model: str, owner: str, prompt: Prompt, tell: Callable[[Event], None]) -> Warmed:
         ready = await self.models.ready(model, lambda message: tell(Loading(message)))
+        try:
+            return await self._evaluated(ready, owner, prompt, tell)
+        except ModelUnavailable:
+            self.models.lost(ready)
+            raise
+
+    async def _evaluated(
+        self, ready: Ready, owner: str, prompt: Prompt, tell: Callable[[Event], None]
+    ) -> Warmed:
         async with self._lease(ready, owner, prompt, Priority.WARMUP) as lease:
             if lease.complete:
                 return Warmed(lease.expected, lease.expected, 0, complete=True)
@@ -418,15 +448,16 @@ class Sessions:
 
     # --- tasks -------------------------------------------------------------------------------------
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, KvasirError):
             logger.error("a task failed", exc_info=error)
 
 
@@ -495,6 +526,11 @@ def _turn(chat: Chat, number: int | None) -> Turn:
     if not 1 <= number <= len(chat.turns):
         raise NotFound(f"Chat {chat.id} has {len(chat.turns)} turns; there is no turn {number}.")
     return chat.turns[number - 1]
+
+
+def _stop(starting: asyncio.Task[Asking]) -> None:
+    if not starting.cancelled() and starting.exception() is None:
+        starting.result().stop()
 
 
 def _ignore(_event: Event) -> None:

@@ -69,10 +69,11 @@ def migrate(database: sqlite3.Connection) -> None:
             if name not in applied:
                 _run(database, script)
                 database.execute("INSERT INTO migrations VALUES (?, datetime('now'))", (name,))
+        database.execute("COMMIT")
     except BaseException:
-        database.execute("ROLLBACK")
+        if database.in_transaction:
+            database.execute("ROLLBACK")
         raise
-    database.execute("COMMIT")
 
 
 def _run(database: sqlite3.Connection, script: str) -> None:

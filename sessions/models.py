@@ -93,6 +93,7 @@ class Models:
     ) -> None:
         self._places = places
         self._ready: dict[str, Ready] = {}
+        self._lost: list[Ready] = []
         self._starting: dict[str, asyncio.Lock] = {}
         self.configure(named, default, server)
 
@@ -117,7 +118,8 @@ class Models:
     def name(self, wanted: str | None) -> str:
         """``wanted`` if there is such a model, the default without one; ``NotFound`` names the nearest."""
         name = wanted or self.default
-        if name in self._named:
+        # A chat may be of a model that was found, not configured.
+        if name in self._named or (self.default and name in self._named):
             return name
         near = difflib.get_close_matches(name, self._named, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(self._named)}."
@@ -146,10 +148,13 @@ class Models:
         """The model's server if this process uses it."""
         return self._ready.get(name)
 
-    def lost(self, name: str) -> None:
-        """Forget a server that went away; it is started or looked for again when next asked for."""
-        if (ready := self._ready.pop(name, None)) is not None:
-            asyncio.get_running_loop().create_task(ready.close())
+    def lost(self, ready: Ready) -> None:
+        """Forget a server that went away; it is started or looked for again when next asked for.
+
+        Others may be about to notice the same, and another server may have taken its place.
+        """
+        for name in [name for name, one in self._ready.items() if one is ready]:
+            self._lost.append(self._ready.pop(name))
 
     def window_tokens(self, name: str) -> int:
         ready = self._ready.get(name)
@@ -170,14 +175,15 @@ class Models:
         return counted
 
     async def close(self) -> None:
-        for ready in self._ready.values():
+        for ready in (*self._ready.values(), *self._lost):
             await ready.close()
         self._ready.clear()
+        self._lost.clear()
 
     async def _started(self, name: str, progress: Progress) -> Ready:
         settings = self._named[name]
         if name == DEMO and not settings.path:
-            progress("making the demo model")
+            progress("preparing the demo model")
             path = await asyncio.to_thread(demo_model, self._places.models)
         else:
             path = Path(settings.path).expanduser()

@@ -26,15 +26,17 @@ from typing import Protocol
 
 import attrs
 
-from sessions.errors import ModelError
+from sessions.errors import ModelError, StoreError
 from sessions.prompt import Chain, Prompt, shared
 
 logger = logging.getLogger("kvasir.sessions.slots")
 
 SLACK_TOKENS = 8
 """Fewer missing than this is no miss: templates and tokenizers may merge at a border."""
-WORTH_COPYING_CHARACTERS = 2048
+WORTH_COPYING_CHARACTERS = 256
 """Evaluating less than this anew costs no more than a save and a restore."""
+WORTH_COPYING_CHARACTERS_PER_TOKEN = 0.6
+"""A copy is of the whole source: at least about a fifth of it must be of use."""
 POLL_SECONDS = 0.02
 WANTED_POLL_SECONDS = 0.1
 WARMUP_PATIENCE_SECONDS = 5.0
@@ -160,24 +162,32 @@ class SlotTable:
     @contextlib.asynccontextmanager
     async def lease(self, owner: str, prompt: Prompt, priority: Priority) -> AsyncGenerator[Lease]:
         """Wait for a slot, bring the longest known prefix into it, and hold it for one request."""
-        slot, lock = await self._acquired(owner, prompt.chain, priority)
-        watch: asyncio.Task[None] | None = None
-        try:
-            lease = await self._prepared(slot, owner, prompt, priority)
-            if priority is Priority.WARMUP:
-                watch = asyncio.create_task(self._watch(lease))
-            yield lease
-        finally:
-            if watch is not None:
-                watch.cancel()
-            self._update(slot.number, doing="[]", wanted=0, used=time.time())
-            os.close(lock)
-            self._released.set()
+        with self._told():
+            slot, lock = await self._acquired(owner, prompt.chain, priority)
+            watch: asyncio.Task[None] | None = None
+            try:
+                lease = await self._prepared(slot, owner, prompt, priority)
+                if priority is Priority.WARMUP:
+                    watch = asyncio.create_task(self._watch(lease))
+                yield lease
+            finally:
+                if watch is not None:
+                    watch.cancel()
+                # What goes on in a slot that nobody has locked is never looked at.
+                with contextlib.suppress(sqlite3.Error):
+                    self._update(slot.number, doing="[]", wanted=0, used=time.time())
+                os.close(lock)
+                self._released.set()
 
     def holds(self, lease: Lease, prompt: Prompt, tokens: int) -> None:
         """The leased slot now holds all of ``prompt``, which is ``tokens`` long."""
         self._update(lease.slot, chain=json.dumps(prompt.chain))
-        self._database.execute("INSERT OR REPLACE INTO prefixes VALUES (?, ?)", (prompt.chain[-1], tokens))
+        # An ask counts the template's words after the question, which a warmup has not evaluated.
+        self._database.execute(
+            "INSERT INTO prefixes VALUES (?, ?)"
+            " ON CONFLICT (digest) DO UPDATE SET tokens = min(tokens, excluded.tokens)",
+            (prompt.chain[-1], tokens),
+        )
 
     def check(self, lease: Lease, cached: int, new: int) -> int:
         """Compare what an answer found in its slot with what was expected; tokens missed, 0 when none."""
@@ -262,10 +272,13 @@ class SlotTable:
         if self._loses(slot, owner, prompt):
             await self._save(slot)
         restored = False
-        if (source := self._source(slot, prompt, held)) is not None:
-            # A restore that fails leaves the slot empty.
-            saved = await self._restore(slot, source)
-            held, restored = (0, False) if saved is None else (shared(saved.chain, chain), True)
+        source = self._source(slot, prompt, held)
+        saved = await self._copied(source) if isinstance(source, Slot) else source
+        if saved is not None:
+            # A restore that fails or is not waited for leaves the slot empty.
+            self._update(slot.number, chain="[]")
+            restored = await self._restore(slot, saved)
+            held = shared(saved.chain, chain) if restored else 0
             self._update(slot.number, chain=json.dumps(chain[:held]))
         return Lease(slot.number, self.expected(chain[:held]), restored, complete=held == len(chain))
 
@@ -286,22 +299,22 @@ class SlotTable:
         if best is None:
             return None
         gain = _characters(prompt, shared(best.chain, prompt.chain)) - _characters(prompt, held)
-        return best if gain >= WORTH_COPYING_CHARACTERS else None
+        least = max(
+            WORTH_COPYING_CHARACTERS, WORTH_COPYING_CHARACTERS_PER_TOKEN * self.expected(best.chain)
+        )
+        return best if gain >= least else None
 
-    async def _restore(self, target: Slot, source: Slot | Saved) -> Saved | None:
-        """Bring a file or another slot's content into a slot; what it holds then."""
-        saved = source if isinstance(source, Saved) else await self._copied(source)
-        if saved is None:
-            return None
+    async def _restore(self, target: Slot, saved: Saved) -> bool:
+        """Bring a file into a slot; whether that worked."""
         try:
             await self._server.restore(target.number, saved.filename)
         except ModelError as error:
             logger.warning("slot %s was not restored: %s", target.number, error)
             self._forget(saved)
-            return None
+            return False
         self._database.execute("UPDATE saved SET used = ? WHERE filename = ?", (time.time(), saved.filename))
         self._count({"restores": 1})
-        return saved
+        return True
 
     async def _copied(self, source: Slot) -> Saved | None:
         """Another slot's content in a file; ``None`` while that slot answers: it may not be touched then."""
@@ -323,13 +336,15 @@ class SlotTable:
         return lock
 
     async def _save(self, slot: Slot) -> Saved | None:
-        """Write a slot that we hold to a file; ``None`` when that failed, which costs time but no answer."""
+        """Write a slot that we hold to a file; ``None`` without one, which costs time but no answer."""
         filename = f"{slot.number}-{secrets.token_hex(6)}.kv"
         try:
             size_bytes = await self._server.save(slot.number, filename)
-        except ModelError as error:
-            logger.warning("slot %s was not saved: %s", slot.number, error)
+        except BaseException as error:
             (self._kv_directory / filename).unlink(missing_ok=True)
+            if not isinstance(error, ModelError):
+                raise
+            logger.warning("slot %s was not saved: %s", slot.number, error)
             return None
         saved = Saved(filename, slot.owner, slot.chain, size_bytes, time.time())
         with self._transaction():
@@ -343,7 +358,7 @@ class SlotTable:
             )
             self._trim()
         self._count({"saves": 1})
-        return saved
+        return saved if size_bytes <= self._budget_bytes else None
 
     def _trim(self) -> None:
         """Drop the least recently used files beyond the budget."""
@@ -388,10 +403,21 @@ class SlotTable:
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._database.execute("COMMIT")
         except BaseException:
-            self._database.execute("ROLLBACK")
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
             raise
-        self._database.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _told(self) -> Generator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"The table of slots in {self._directory} cannot be used: {error}.",
+                hint='Free some space, or start anew with "kvasir server stop".',
+            ) from error
 
 
 def read_table(directory: Path) -> tuple[list[Slot], Counters]:

@@ -6,6 +6,7 @@ last commits. Times are seconds since the epoch.
 
 import base64
 import contextlib
+import fcntl
 import functools
 import hashlib
 import json
@@ -29,6 +30,7 @@ from sessions.migrations import migrate
 logger = logging.getLogger("kvasir.sessions.store")
 
 BUSY_SECONDS = 5.0
+_PID_BITS = 32
 TITLE_CHARACTERS = 60
 
 P = ParamSpec("P")
@@ -58,6 +60,8 @@ def _told(method: Callable[Concatenate["Store", P], R]) -> Callable[Concatenate[
             try:
                 return method(self, *args, **kwargs)
             except sqlite3.Error as error:
+                if _is_damage(error):
+                    self.replace_damaged()
                 raise _as_ours(self.path, error) from error
 
     return call
@@ -112,8 +116,9 @@ class Store:
     @_told
     def chats(self, query: str = "", root: str | None = None, limit: int = 200) -> list[Listed]:
         """Newest first; with a query those whose title, questions or answers hold all its words."""
-        statement = _SEARCH if query.strip() else _LIST
-        values = {"root": root, "limit": limit, "query": _as_fts(query), "like": f"%{query.strip()}%"}
+        query = query.replace("\0", " ").strip()
+        statement = _SEARCH if query else _LIST
+        values = {"root": root, "limit": limit, "query": _as_fts(query), "title": query}
         rows = self._database.execute(statement, values).fetchall()
         return [self._listed(row) for row in rows]
 
@@ -144,6 +149,7 @@ class Store:
             updated=now,
         )
         with self._transaction() as database:
+            self._check_there(chat.head)
             database.execute(
                 "INSERT INTO chats VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, ?)",
                 (chat.id, chat.title, root, model, self._keep(base), chat.head, forked_from, now, now),
@@ -168,6 +174,7 @@ class Store:
             created=time.time(),
         )
         with self._transaction() as database:
+            self._check_there(chat.head)
             database.execute(
                 "INSERT INTO turns (id, parent, question, tail, status, model, created, writer)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -179,7 +186,7 @@ class Store:
                     turn.status,
                     model,
                     turn.created,
-                    os.getpid(),
+                    _process(os.getpid()),
                 ),
             )
             moved = database.execute(
@@ -268,7 +275,7 @@ class Store:
             rows = database.execute(
                 "SELECT id, writer FROM turns WHERE status IN ('queued', 'answering')"
             ).fetchall()
-            dead = [(Status.INTERRUPTED, row["id"]) for row in rows if not _alive(row["writer"])]
+            dead = [(Status.INTERRUPTED, row["id"]) for row in rows if not _lives(row["writer"])]
             database.executemany("UPDATE turns SET status = ? WHERE id = ?", dead)
 
     # --- inside ------------------------------------------------------------------------------------
@@ -276,18 +283,47 @@ class Store:
     def _opened(self) -> sqlite3.Connection:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            return self._connected()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise _as_ours(self.path, error) from error
-            self.moved = self.path.with_name(f"{self.path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
-            logger.warning("%s is damaged and was moved to %s", self.path, self.moved)
-            self.path.rename(self.moved)
-            for suffix in ("-wal", "-shm"):
-                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-            return self._connected()
+            try:
+                return self._connected()
+            except sqlite3.Error as error:
+                if not _is_damage(error):
+                    raise
+                return self._started_anew()
+        except sqlite3.Error as error:
+            raise _as_ours(self.path, error) from error
         except OSError as error:
             raise StoreError(f"{self.path.parent} cannot be written: {error.strerror}.") from error
+
+    def replace_damaged(self) -> None:
+        """Go on with a new database where this one turned out to be damaged."""
+        self._database.close()
+        self._database = self._started_anew()
+
+    def _started_anew(self) -> sqlite3.Connection:
+        """A new database; the damaged one is kept, unless another process has put it aside already."""
+        with _locked(self.path.with_name(f"{self.path.name}.lock")):
+            if (sound := self._sound()) is not None:
+                return sound
+            stamp = time.strftime("%Y%m%d-%H%M%S")
+            self.moved = self.path.with_name(f"{self.path.name}.damaged-{stamp}-{os.getpid()}")
+            logger.warning("%s is damaged and was moved to %s", self.path, self.moved)
+            for suffix in ("", "-wal", "-shm"):
+                with contextlib.suppress(FileNotFoundError):
+                    Path(f"{self.path}{suffix}").rename(f"{self.moved}{suffix}")
+            return self._connected()
+
+    def _sound(self) -> sqlite3.Connection | None:
+        try:
+            database = self._connected()
+            (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.Error as error:
+            if not _is_damage(error):
+                raise
+            return None
+        if verdict == "ok":
+            return database
+        database.close()
+        return None
 
     def _connected(self) -> sqlite3.Connection:
         database = sqlite3.connect(
@@ -314,10 +350,17 @@ class Store:
         database.execute("BEGIN IMMEDIATE")
         try:
             yield database
+            database.execute("COMMIT")
         except BaseException:
-            database.execute("ROLLBACK")
+            # A full disk may have ended it already.
+            if database.in_transaction:
+                database.execute("ROLLBACK")
             raise
-        database.execute("COMMIT")
+
+    def _check_there(self, turn_id: str | None) -> None:
+        found = self._database.execute("SELECT 1 FROM turns WHERE id = ?", (turn_id,)).fetchone()
+        if turn_id is not None and found is None:
+            raise NotFound("This chat was deleted.", hint='"kvasir chats" lists those that are left.')
 
     def _change(self, chat_id: str, statement: str, value: str) -> None:
         with self._transaction() as database:
@@ -380,27 +423,38 @@ class Store:
             title=row["title"],
             root=row["root"],
             model=row["model"],
-            turns=len(self.path_to(row["head"])),
+            turns=row["turns"],
             document=row["document"],
             forked_from=row["forked_from"],
             updated=row["updated"],
         )
 
 
-_LIST = """
-SELECT * FROM chats WHERE (:root IS NULL OR root = :root) ORDER BY updated DESC LIMIT :limit
-"""
+_TURNS = """(
+    WITH RECURSIVE path (id) AS (
+        SELECT chats.head
+        UNION ALL
+        SELECT turns.parent FROM path JOIN turns USING (id) WHERE turns.parent IS NOT NULL
+    )
+    SELECT count(id) FROM path
+) AS turns"""
 
-_SEARCH = """
+_LIST = f"""
+SELECT *, {_TURNS} FROM chats
+WHERE (:root IS NULL OR root = :root) ORDER BY updated DESC LIMIT :limit
+"""  # noqa: S608 - our own words
+
+_SEARCH = f"""
 WITH RECURSIVE hits (id) AS (
     SELECT turns.id FROM words JOIN turns ON turns.number = words.rowid WHERE words MATCH :query
     UNION
     SELECT turns.id FROM turns JOIN hits ON turns.parent = hits.id
 )
-SELECT chats.* FROM chats
-WHERE (:root IS NULL OR root = :root) AND (head IN (SELECT id FROM hits) OR title LIKE :like)
+SELECT *, {_TURNS} FROM chats
+WHERE (:root IS NULL OR root = :root)
+    AND (head IN (SELECT id FROM hits) OR instr(lower(title), lower(:title)))
 ORDER BY updated DESC LIMIT :limit
-"""
+"""  # noqa: S608 - our own words
 
 _DROP_UNREACHABLE_TURNS = """
 DELETE FROM turns WHERE id NOT IN (
@@ -437,20 +491,48 @@ def _new_id(prefix: str, length: int) -> str:
     return prefix + base64.b32encode(secrets.token_bytes(8)).decode().lower()[:length]
 
 
-def _alive(pid: int | None) -> bool:
-    if pid is None:
-        return False
+def _process(pid: int) -> int:
+    """What tells a running process from those before it with its number; 0 when there is none."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        state, start_ticks = fields[0], int(fields[19])
+        return 0 if state in "ZX" else start_ticks << _PID_BITS | pid
+    except OSError:
+        if Path("/proc/self/stat").exists():
+            return 0
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
-        return False
+        return 0
     except PermissionError:
-        return True
-    return True
+        return pid
+    return pid
+
+
+def _lives(process: int | None) -> bool:
+    return bool(process) and _process(process & (1 << _PID_BITS) - 1) == process
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Generator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file is not what SQLite wrote. Its index of words alone is no reason to put chats aside."""
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    damaged = code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return damaged and code != sqlite3.SQLITE_CORRUPT_VTAB
 
 
 def _as_ours(path: Path, error: sqlite3.Error) -> StoreError:
     text = str(error)
+    if _is_damage(error):
+        return StoreError(
+            f"{path} was damaged: it was put aside beside a new one.", hint="Your question was not stored."
+        )
     if "locked" in text or "busy" in text:
         return StoreError(
             f"{path} has been locked by another program for {BUSY_SECONDS:.0f} seconds.", hint="Try again."

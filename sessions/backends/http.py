@@ -21,13 +21,18 @@ SILENCE_SECONDS = 600.0
 def local_client(url: str, api_key: str = "") -> Client:
     """A client for one server on this machine: no proxy, no redirects, one connection per stream."""
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    return httpx2.AsyncClient(
-        base_url=url,
-        headers=headers,
-        timeout=httpx2.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS),
-        limits=httpx2.Limits(max_connections=64, keepalive_expiry=60),
-        trust_env=False,  # HTTP_PROXY would send loopback requests away
-    )
+    try:
+        return httpx2.AsyncClient(
+            base_url=url,
+            headers=headers,
+            timeout=httpx2.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS),
+            limits=httpx2.Limits(max_connections=64, keepalive_expiry=60),
+            trust_env=False,  # HTTP_PROXY would send loopback requests away
+        )
+    except httpx2.InvalidURL as error:
+        raise ModelUnavailable(
+            f"{url} is no URL of a model server: {error}.", hint="Correct it in the configuration."
+        ) from error
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, cast
 import attrs
 
 from sessions.backends.http import Client, Response, events, local_client, told_as_ours
-from sessions.errors import ContextFull, ModelRefused, ModelUnavailable
+from sessions.errors import ContextFull, ModelError, ModelRefused, ModelUnavailable
 from sessions.events import Delta, Prefill
 from sessions.prompt import Message
 
@@ -157,12 +157,14 @@ class LlamaServer:
     async def save(self, slot: int, filename: str) -> int:
         """Write a slot's KV cache to a file in the server's own folder; bytes written."""
         said = await self._post(f"/slots/{slot}?action=save", {"filename": filename})
-        return int(said.get("n_written", 0))
+        with self._promised():
+            return int(said["n_written"])
 
     async def restore(self, slot: int, filename: str) -> int:
         """Read a slot's KV cache back; tokens that it holds then."""
         said = await self._post(f"/slots/{slot}?action=restore", {"filename": filename})
-        return int(said.get("n_restored", 0))
+        with self._promised():
+            return int(said["n_restored"])
 
     @contextmanager
     def _promised(self) -> Generator[None]:
@@ -195,14 +197,18 @@ class LlamaServer:
                     return
                 said = self._json(data)
                 if "error" in said:
-                    self._refuse(said["error"], HTTPStatus.INTERNAL_SERVER_ERROR)
+                    raise self._refusal(said["error"], HTTPStatus.INTERNAL_SERVER_ERROR)
                 yield said
 
     def _read(self, response: Response) -> Json:
-        said = self._json(response.text)
-        if response.status_code != HTTPStatus.OK:
-            self._refuse(said.get("error"), response.status_code)
-        return said
+        if response.status_code == HTTPStatus.OK:
+            return self._json(response.text)
+        try:
+            error = self._json(response.text).get("error")
+        except ModelRefused:
+            # A proxy in between, or a router of another program: the status says more than its page.
+            error = response.reason_phrase
+        raise self._refusal(error, response.status_code)
 
     def _json(self, text: str) -> Json:
         with self._promised():
@@ -211,16 +217,17 @@ class LlamaServer:
                 raise TypeError(text[:80])
             return cast("Json", said)
 
-    def _refuse(self, error: object, status: int) -> None:
-        told = cast("Json", error) if isinstance(error, dict) else {"message": str(error)}
+    def _refusal(self, error: object, status: int) -> ModelError:
+        told: Json = cast("Json", error) if isinstance(error, dict) else {"message": error}
         if told.get("type") == "exceed_context_size_error":
-            raise ContextFull(int(told["n_prompt_tokens"]), int(told["n_ctx"]))
-        message = str(told.get("message", "no reason given"))
+            with self._promised():
+                return ContextFull(int(told["n_prompt_tokens"]), int(told["n_ctx"]))
+        message = str(told.get("message") or "no reason given")
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
-            raise ModelUnavailable(f"The model server at {self.url} is not ready: {message}.")
+            return ModelUnavailable(f"The model server at {self.url} is not ready: {message}.")
         if status == HTTPStatus.UNAUTHORIZED:
-            raise ModelRefused(f"The model server at {self.url} refused the API key.")
-        raise ModelRefused(f"The model server at {self.url} refused ({status}): {message}")
+            return ModelRefused(f"The model server at {self.url} refused the API key.")
+        return ModelRefused(f"The model server at {self.url} refused ({status}): {message}")
 
 
 def _reason(said: Json) -> str:
