@@ -15,7 +15,7 @@ from sessions.ask import Asking
 from sessions.chat import Status, Turn
 from sessions.events import Delta, Done, Failed, Loading, Prefill
 from sessions.settings import DEMO
-from sessions.transcript.edits import applied, opening
+from sessions.transcript.edits import applied, opening, with_model
 from sessions.transcript.markdown import EMPTY_QUESTION, Streamed, footer, render
 from sessions.transcript.parser import parse
 
@@ -90,7 +90,9 @@ class _Showing:
         def opened(text: str | None) -> str:
             if text is None or not text.strip():
                 return render(self.asking.chat)
-            return applied(text, opening(parse(text), turn))
+            document = parse(text)
+            named = with_model(document, turn.model) if document.model != turn.model else ()
+            return applied(text, (*named, *opening(document, turn)))
 
         await self.desk.editor.change(self.path, opened)
 

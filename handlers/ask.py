@@ -5,7 +5,7 @@ import attrs
 from handlers.answering import Reply, begin
 from handlers.arguments import Arguments, View
 from handlers.desk import Desk
-from handlers.documents import chat_meant, path_given
+from handlers.documents import chat_meant, path_given, remove_turn
 from handlers.questions import question
 from sessions.errors import NotFound
 
@@ -15,7 +15,7 @@ async def ask(desk: Desk, given: Arguments) -> Reply:
     asked = question(desk, given)
     if not given.question and given.preset is None and given.warms_first:
         return await warmup(desk, given)
-    desk.warmups.stop()
+    desk.warmups.asked()
     asking = await desk.sessions.ask(asked)
     if desk.focus is not None:
         # Asked about once: the next bare question goes on with the chat instead.
@@ -33,6 +33,9 @@ async def retry(desk: Desk, given: Arguments) -> Reply:
     """Ask a turn's question again; the other answer is kept."""
     chat, turn = chat_meant(desk, given)
     asking = await desk.sessions.retry(chat.id, turn, given.model)
+    if asking.chat.id == chat.id:
+        # There was no answer, so the question is asked again in its place.
+        await remove_turn(desk, chat, chat.turns[len(asking.chat.turns) - 1].id)
     return begin(desk, asking, show=given.view is not View.NONE)
 
 

@@ -1,4 +1,4 @@
-"""What editors show of a chat document: its turns as symbols, folds for long parts, links to files. Only there."""
+"""What editors show of chat documents only: turns as symbols, folds for long parts, links to files."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,5 +1,6 @@
-"""``kvasir.fork``, ``kvasir.send``, ``kvasir.open``, ``kvasir.chats``, ``kvasir.rename``, ``kvasir.delete``."""
+"""Chats and their documents: ``kvasir.fork``, ``send``, ``open``, ``chats``, ``rename``, ``delete``."""
 
+import asyncio
 import contextlib
 from pathlib import Path
 
@@ -7,11 +8,19 @@ import attrs
 
 from handlers.answering import Reply, begin, reply
 from handlers.arguments import Arguments, View
-from handlers.desk import Desk
-from handlers.documents import chat_meant, document_path, path_given, put_chat, read_chat, text_of
+from handlers.desk import Desk, Focus
+from handlers.documents import (
+    chat_meant,
+    document_path,
+    path_given,
+    put_chat,
+    read_chat,
+    refresh,
+    text_of,
+)
 from sessions.ask import Question
 from sessions.chat import Chat
-from sessions.errors import BadRequest, NotFound
+from sessions.errors import BadRequest, KvasirError, NotFound
 from sessions.transcript.changes import Change, ChangedTurn, changed_turn
 
 
@@ -33,25 +42,27 @@ async def send(desk: Desk, given: Arguments) -> Reply:
     if path is None:
         chat, _ = chat_meant(desk, given)
         path = document_path(desk, chat)
-    asked = await _typed(desk, path)
-    if asked is None:
-        raise BadRequest("There is nothing to send.", hint='Write a question under the last "## You".')
-    desk.warmups.stop()
-    question = attrs.evolve(asked, model=given.model or asked.model)
-    return begin(desk, await desk.sessions.ask(question), show=given.view is not View.NONE)
+    async with desk.sending:
+        return await _send(desk, path, given)
 
 
 async def saved(desk: Desk, path: Path) -> None:
     """A chat document was saved: send what was typed in it, if anything was."""
     if not desk.chat.send_on_save:
         return
-    chat, document = read_chat(desk, path)
-    if desk.sessions.asking(chat.id) or any(
-        part.answer and part.answer.streaming for part in document.sections
-    ):
-        return
-    if document.draft or _edited_question(changed_turn(document, chat)):
-        await send(desk, Arguments(uri=path.as_uri()))
+    async with desk.sending:
+        chat, document = read_chat(desk, path)
+        if desk.sessions.asking(chat.id):
+            return
+        if document.draft or _edited_question(changed_turn(document, chat)):
+            await _send(desk, path, Arguments())
+
+
+async def closed(desk: Desk, path: Path) -> None:
+    """A chat document was closed: without what was not saved it would lack the answers that were shown."""
+    with contextlib.suppress(KvasirError):
+        chat, _ = read_chat(desk, path)
+        await refresh(desk, chat, path)
 
 
 async def open_chat(desk: Desk, given: Arguments) -> Reply:
@@ -111,7 +122,7 @@ async def delete(desk: Desk, given: Arguments) -> Reply:
     desk.sessions.store.delete(chat.id)
     if chat.document:
         with contextlib.suppress(OSError):
-            Path(chat.document).unlink(missing_ok=True)
+            await asyncio.to_thread(Path(chat.document).unlink, missing_ok=True)
     if desk.last_chat == chat.id:
         desk.last_chat = None
     return {"v": 1, "ok": True, "session": chat.id}
@@ -121,21 +132,33 @@ async def _shown(desk: Desk, chat: Chat, given: Arguments) -> Path:
     path = document_path(desk, chat)
     if text_of(desk, path) is None:
         await put_chat(desk, chat)
-    desk.last_chat = chat.id
+    else:
+        await refresh(desk, chat, path)
+    desk.last_chat, desk.focus = chat.id, Focus(path)
     if given.view is not View.NONE:
         await desk.editor.open(chat.id, path)
     return path
 
 
+async def _send(desk: Desk, path: Path, given: Arguments) -> Reply:
+    asked = await _typed(desk, path)
+    if asked is None:
+        raise BadRequest("There is nothing to send.", hint='Write a question under the last "## You".')
+    desk.warmups.asked()
+    question = attrs.evolve(asked, model=given.model or asked.model)
+    return begin(desk, await desk.sessions.ask(question), show=given.view is not View.NONE)
+
+
 async def _typed(desk: Desk, path: Path) -> Question | None:
-    """The question in a document, in the chat where it belongs: a fork, where the person changed what was before."""
+    """The question in a document, in the chat where it belongs: a fork if what is before it was changed."""
     chat, document = read_chat(desk, path)
     model = document.model if document.model != chat.model else None
     change = changed_turn(document, chat)
     if change is None:
-        return (
-            Question(document.draft, chat=chat.id, model=model, editor="editor") if document.draft else None
-        )
+        if not document.draft:
+            return None
+        await refresh(desk, chat, path)
+        return Question(document.draft, chat=chat.id, model=model, editor="editor")
     edited = _edited_question(change)
     text = edited or document.draft
     if not text:

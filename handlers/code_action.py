@@ -5,19 +5,22 @@ and the selection is warmed.
 """
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from lsprotocol import types
 
 from handlers.arguments import Arguments, Preset
-from handlers.desk import Desk
-from handlers.documents import is_chat, path_of_uri, text_of
+from handlers.desk import Desk, Focus
+from handlers.documents import is_chat, path_of_uri, read_chat, text_of
 from handlers.questions import question
 from sessions.errors import KvasirError
+from sessions.transcript.changes import Change, changed_turn
 from sessions.transcript.parser import Document, parse, turn_at
 
 KIND = "refactor.kvasir"
-MOST_MODELS = 8
+MOST_MODELS = 5
+"""A chat then offers eight actions at most, which any menu holds."""
 
 TITLES = {
     Preset.EXPLAIN: "Kvasir: explain",
@@ -40,31 +43,27 @@ def code_action(desk: Desk, params: types.CodeActionParams) -> list[types.CodeAc
         return []
     chat = is_chat(desk, path)
     if _automatic(params.context):
-        _warm(desk, params, chat=chat)
+        _warm(desk, path, params, chat=chat)
         return []
     actions = [
         *_stop(desk),
-        *(_in_chat(desk, uri, path_text(desk, params), params) if chat else _ask(desk, params)),
+        *(_in_chat(desk, path, params) if chat else _ask(desk, params)),
     ]
     return [action for action in actions if _wanted(action, params.context.only)]
 
 
-def path_text(desk: Desk, params: types.CodeActionParams) -> str:
-    """Text of the document that the actions are for."""
-    return text_of(desk, path_of_uri(params.text_document.uri)) or ""
-
-
 def _automatic(context: types.CodeActionContext) -> bool:
-    """vim-lsp tells no trigger; what the person asks for lists ``source`` kinds there, its own requests do not."""
+    """vim-lsp tells no trigger, but lists ``source`` kinds only in what the person asks for."""
     if context.trigger_kind is not None:
         return context.trigger_kind == types.CodeActionTriggerKind.Automatic
     kinds = context.only or []
     return "" in kinds and not any(str(kind).startswith("source") for kind in kinds)
 
 
-def _warm(desk: Desk, params: types.CodeActionParams, *, chat: bool) -> None:
+def _warm(desk: Desk, path: Path, params: types.CodeActionParams, *, chat: bool) -> None:
     span = params.range
     if chat or span.end.line <= span.start.line:
+        desk.focus = Focus(path)
         return
     desk.warm_later(question(desk, Arguments(uri=params.text_document.uri, range=span, new=True)))
 
@@ -76,17 +75,29 @@ def _ask(desk: Desk, params: types.CodeActionParams) -> Iterable[types.CodeActio
         yield _action(desk, title, kind, "kvasir.ask", {**argument, "preset": preset.value})
 
 
-def _in_chat(desk: Desk, uri: str, text: str, params: types.CodeActionParams) -> Iterable[types.CodeAction]:
-    document = parse(text)
-    line = params.range.start.line
-    index = turn_at(document, line)
-    if document.draft and index is None:
+def _in_chat(desk: Desk, path: Path, params: types.CodeActionParams) -> Iterable[types.CodeAction]:
+    uri = params.text_document.uri
+    document = parse(text_of(desk, path) or "")
+    index = turn_at(document, params.range.start.line)
+    if _has_unsent(desk, path, index):
         yield _action(desk, "Kvasir: send", f"{KIND}.send", "kvasir.send", {"uri": uri}, preferred=True)
     yield from _at_turn(desk, uri, document, index)
     names = [name for name in desk.sessions.models.names() if name != document.model]
     for name in names[:MOST_MODELS]:
         title = f"Kvasir: use model {name}"
         yield _action(desk, title, f"{KIND}.model", "kvasir.model", {"uri": uri, "model": name})
+
+
+def _has_unsent(desk: Desk, path: Path, index: int | None) -> bool:
+    """Whether the section at the cursor holds a question that was not sent as it stands."""
+    try:
+        chat, document = read_chat(desk, path)
+    except KvasirError:
+        return False
+    if index is None:
+        return bool(document.draft)
+    change = changed_turn(document, chat)
+    return change is not None and change.kind is Change.QUESTION and change.index == index
 
 
 def _at_turn(desk: Desk, uri: str, document: Document, index: int | None) -> Iterable[types.CodeAction]:
@@ -107,7 +118,7 @@ def _stop(desk: Desk) -> Iterable[types.CodeAction]:
         yield _action(desk, "Kvasir: stop", f"{KIND}.stop", "kvasir.cancel", {"job": job.id}, preferred=True)
 
 
-def _action(  # noqa: PLR0913 - one field of the protocol each
+def _action(
     desk: Desk, title: str, kind: str, command: str, argument: dict[str, Any], *, preferred: bool = False
 ) -> types.CodeAction:
     return types.CodeAction(
@@ -124,7 +135,7 @@ def _wanted(action: types.CodeAction, only: Sequence[types.CodeActionKind | str]
     if not only:
         return True
     kinds = [kind.value if isinstance(kind, types.CodeActionKind) else kind for kind in only]
-    return any(kind == "" or action.kind == kind or str(action.kind).startswith(f"{kind}.") for kind in kinds)
+    return any(kind in ("", action.kind) or str(action.kind).startswith(f"{kind}.") for kind in kinds)
 
 
 def _json(span: types.Range) -> dict[str, dict[str, int]]:

@@ -1,4 +1,4 @@
-"""The commands: each once, with the function that answers it. Capabilities, dispatch and docs come from here."""
+"""The commands, each once, with the function that answers it: for capabilities, dispatch and docs."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias

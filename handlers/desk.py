@@ -1,5 +1,6 @@
 """What the handlers of one editor share: the editor itself, the chats, the jobs, and where the person is."""
 
+import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -44,6 +45,8 @@ class Desk:
     """Whether the editor marks actions of language models."""
     jobs: Jobs = attrs.field(factory=Jobs)
     warmups: Warmups = attrs.field(init=False)
+    sending: asyncio.Lock = attrs.field(factory=asyncio.Lock)
+    """Held while a chat document is read and sent, so that saving twice asks once."""
     focus: Focus | None = None
     last_chat: str | None = None
     model: str | None = None

@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import attrs
+from pygls import uris
+
 from handlers.arguments import Arguments
 from handlers.desk import Desk
-from pygls import uris
 from sessions.chat import Chat
 from sessions.errors import BadRequest, StoreError
+from sessions.transcript.changes import Change, changed_turn
+from sessions.transcript.edits import applied, without
 from sessions.transcript.markdown import document_name, render
 from sessions.transcript.parser import Document, parse, turn_at
 
@@ -34,7 +38,7 @@ def is_chat(desk: Desk, path: Path) -> bool:
 
 
 def document_path(desk: Desk, chat: Chat) -> Path:
-    """Where a chat's document is, or is to be: in the workspace's own folder, or ours if that is read-only."""
+    """Where a chat's document is, or is to be: in the workspace, or in our own folder if it is read-only."""
     if chat.document:
         return Path(chat.document)
     folder = _folder(desk, Path(chat.root) if chat.root else None)
@@ -59,6 +63,40 @@ async def put_chat(desk: Desk, chat: Chat, draft: str = "") -> Path:
     path = document_path(desk, chat)
     await desk.editor.change(path, lambda _: render(chat, draft))
     return path
+
+
+async def refresh(desk: Desk, chat: Chat, path: Path) -> None:
+    """Let a document catch up with a chat that went on without it; what a person changed in it stays."""
+    if desk.sessions.asking(chat.id) is not None:
+        return
+    desk.sessions.store.recover()
+    chat = desk.sessions.store.chat(chat.id)
+
+    def caught_up(text: str | None) -> str | None:
+        document = parse(text or "")
+        if text is None or not _is_behind(document, chat):
+            return None
+        return render(attrs.evolve(chat, model=document.model or chat.model), document.draft)
+
+    await desk.editor.change(path, caught_up)
+
+
+async def remove_turn(desk: Desk, chat: Chat, turn: str) -> None:
+    """Take a turn out of a chat's document."""
+
+    def removed(text: str | None) -> str | None:
+        return None if text is None else applied(text, without(parse(text), turn))
+
+    await desk.editor.change(document_path(desk, chat), removed)
+
+
+def _is_behind(document: Document, chat: Chat) -> bool:
+    """Whether only the end is missing: turns, or what came of an answer after its writer died."""
+    change = changed_turn(document, chat)
+    if change is not None:
+        return change.kind is Change.CUT
+    answered = not chat.turns or chat.turns[-1].status.final
+    return answered and any(part.answer and part.answer.streaming for part in document.sections)
 
 
 def read_chat(desk: Desk, path: Path) -> tuple[Chat, Document]:

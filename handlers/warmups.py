@@ -27,10 +27,19 @@ class Warmups:
         self._jobs = jobs
         self._task: asyncio.Task[None] | None = None
         self._question: Question | None = None
+        self._evaluating = False
+        self._next: Question | None = None
 
     def later(self, question: Question, delay_ms: int) -> None:
-        """Warm after a quiet moment, if nothing else is asked for until then. Trouble is only logged."""
-        if question != self._question:
+        """Warm after a quiet moment, if nothing else is asked for until then. Trouble is only logged.
+
+        More of the same question follows the warmup that is under way: to start over would lose what it has.
+        """
+        if question == self._question:
+            self._next = None
+        elif self._evaluating and _goes_on(self._question, question):
+            self._next = question
+        else:
             self._begin(question, self._after(delay_ms / 1000, question))
 
     def now(self, question: Question) -> Job:
@@ -40,11 +49,17 @@ class Warmups:
         task.add_done_callback(lambda _: self._jobs.ended(job))
         return job
 
+    def asked(self) -> None:
+        """Begin nothing more, but let finish what is under way: the question may be waiting for it."""
+        self._next = None
+        if not self._evaluating:
+            self.stop()
+
     def stop(self) -> None:
         """End the warmup that is under way."""
         if self._task is not None:
             self._task.cancel()
-        self._question = None
+        self._question = self._next = None
 
     def _begin(self, question: Question, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         self.stop()
@@ -55,10 +70,14 @@ class Warmups:
     async def _after(self, delay_s: float, question: Question) -> None:
         await asyncio.sleep(delay_s)
         await self._run(question, None)
+        while self._next is not None:
+            self._question, self._next = self._next, None
+            await self._run(self._question, None)
 
     async def _run(self, question: Question, job: Job | None) -> None:
         begun = State(job.id if job else AUTOMATIC, Phase.CANCELLED, question.chat or "")
         end = begun
+        self._evaluating = True
         try:
             end = await self._warm(question, begun)
         except KvasirError as error:
@@ -72,6 +91,7 @@ class Warmups:
             self._question = None
             logger.exception("a warmup failed")
         finally:
+            self._evaluating = False
             self._editor.state(end)
 
     async def _warm(self, question: Question, begun: State) -> State:
@@ -95,3 +115,8 @@ class Warmups:
             done_tokens=warmed.prompt,
             message=f"{warmed.prompt} tokens warm, {warmed.new} of them new",
         )
+
+
+def _goes_on(before: Question | None, question: Question) -> bool:
+    """Whether only the typed text is another."""
+    return before is not None and attrs.evolve(before, text=question.text) == question

@@ -10,7 +10,7 @@ import logging
 import sys
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
@@ -71,13 +71,13 @@ class Kvasir(Server):
 
     def begin(self, params: types.InitializeParams) -> None:
         """Meet the client: what it can do, where it works, what is configured."""
-        self.client = clients.resolve(params)
-        self.renderer = Renderer(self.protocol, self.client, self.tasks)
         if (given := _at(_at(params.initialization_options, "kvasir"), "settings")) is not None:
             self.layers["init"] = Layer("initializationOptions", given)
         root = _root(params)
         loaded = options(root, *self.layers.values())
         self.problems = [str(problem) for problem in loaded.problems]
+        self.client = clients.resolve(params, view=loaded.settings.chat.view)
+        self.renderer = Renderer(self.protocol, self.client, self.tasks)
         here = folders()
         self.desk = Desk(
             editor=self.renderer,
@@ -153,10 +153,11 @@ class Kvasir(Server):
         return await asyncio.shield(self.replies[given.id])
 
     def selected(self, params: object) -> None:
-        """``kvasir/selection``: warm what the person selected."""
+        """``kvasir/selection``: warm what is selected; without a range it says only where the person is."""
         given = structure(params or {}, Arguments, "kvasir/selection")
-        if given.range is not None or given.line_span is not None or given.text is not None:
-            self.desk.warm_later(question(self.desk, attrs.evolve(given, new=True)))
+        asked = question(self.desk, attrs.evolve(given, new=True))
+        if asked.wanted.selection is not None:
+            self.desk.warm_later(asked)
 
     def drafted(self, params: object) -> None:
         """``kvasir/draft``: warm the half-typed question with all that goes with it."""
@@ -184,11 +185,16 @@ class Kvasir(Server):
         """A document was changed: in a chat, what is being typed at its end is warmed."""
         await self.renderer.changed(uri)
         path = _path(uri)
-        if path is None or not is_chat(self.desk, path):
+        if path is None:
+            return
+        if not is_chat(self.desk, path):
+            self.desk.focus = Focus(path)
             return
         document = transcript.parse(text_of(self.desk, path) or "")
         if document.chat and document.draft and self.desk.sessions.asking(document.chat) is None:
-            self.desk.warm_later(Question(document.draft, chat=document.chat, editor="editor"))
+            self.desk.warm_later(
+                Question(document.draft, chat=document.chat, model=document.model, editor="editor")
+            )
 
     async def saved(self, uri: str) -> None:
         """A document was saved: a chat is sent, if there is something to send."""
@@ -198,11 +204,17 @@ class Kvasir(Server):
         else:
             self._look_at(uri)
 
-    def _look_at(self, uri: str) -> None:
+    async def closed(self, uri: str) -> None:
+        """A document was closed: what was not saved of a chat is written now."""
+        await self.renderer.closed(uri)
         path = _path(uri)
-        if path is None or (self.desk.focus and self.desk.focus.path == path):
-            return
-        self.desk.focus = Focus(path)
+        if path is not None and is_chat(self.desk, path):
+            self._start(chats.closed(self.desk, path), f"close {path.name}")
+
+    def _look_at(self, uri: str) -> None:
+        path, before = _path(uri), self.desk.focus
+        if path is not None:
+            self.desk.focus = Focus(path, before.lines if before and before.path == path else None)
 
     async def _send(self, path: Path) -> None:
         try:
@@ -226,20 +238,20 @@ class Kvasir(Server):
             return sessions(settings, Path(tempfile.mkdtemp(prefix="kvasir-")) / "chats.db", open_text)
 
     async def _register(self) -> None:
+        """Offer what concerns chat documents for those alone, where the client lets us."""
+        methods = sorted(_OF_CHATS.keys() & self.client.registers)
+        if not methods:
+            return
+        # Not earlier: what is bound during ``initialize`` is announced for every file.
+        _bind_chat_features(self, methods)
+        options = {"documentSelector": [CHAT_DOCUMENTS]}
         wanted = [
-            types.Registration(
-                id=method,
-                method=method,
-                register_options={"documentSelector": [CHAT_DOCUMENTS]},
-            )
-            for method in _OF_CHATS
-            if method in self.client.registers
+            types.Registration(id=method, method=method, register_options=options) for method in methods
         ]
-        if wanted:
-            with contextlib.suppress(Exception):
-                await self.protocol.ask(
-                    types.CLIENT_REGISTER_CAPABILITY, types.RegistrationParams(wanted), limit_s=3.0
-                )
+        with contextlib.suppress(Exception):
+            await self.protocol.ask(
+                types.CLIENT_REGISTER_CAPABILITY, types.RegistrationParams(wanted), limit_s=3.0
+            )
 
 
 _OF_CHATS: dict[str, Callable[[Desk, str], Any]] = {
@@ -276,16 +288,17 @@ def _bind(server: Kvasir) -> None:
 
 
 def _bind_life(server: Kvasir) -> None:
-
     @server.feature(types.INITIALIZE)
     def initialize(params: types.InitializeParams) -> None:
         server.begin(params)
-        for method, answer in _OF_CHATS.items():
-            _bind_chat_feature(server, method, answer)
+        if server.client.answers_requests:
+            # For all files only where it cannot be for chat documents alone, and harms nobody.
+            _bind_chat_features(server, _OF_CHATS.keys() - server.client.registers)
 
     @server.feature(types.INITIALIZED)
-    async def initialized(_params: types.InitializedParams) -> None:
-        await server.begun()
+    def initialized(_params: types.InitializedParams) -> None:
+        # A task of ours: requests to the client must not be cut off as requests of the client are.
+        server.tasks.start(server.begun(), "begin")
 
     @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
     async def did_change_configuration(params: types.DidChangeConfigurationParams) -> None:
@@ -312,7 +325,7 @@ def _bind_documents(server: Kvasir) -> None:
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     async def did_close(params: types.DidCloseTextDocumentParams) -> None:
-        await server.renderer.closed(params.text_document.uri)
+        await server.closed(params.text_document.uri)
 
 
 def _bind_requests(server: Kvasir) -> None:
@@ -329,16 +342,17 @@ def _bind_requests(server: Kvasir) -> None:
         text = server.renderer.virtual_text(params.uri)
         return types.TextDocumentContentResult(text=text or f"{SCHEME}: there is no such chat.\n")
 
+    # Not ``object``: pygls takes that for the server's class, and would hand us the server.
     @server.feature("kvasir/selection")
-    def selection(params: object) -> None:
+    def selection(params: Any) -> None:  # noqa: ANN401 - any JSON
         server.selected(params)
 
     @server.feature("kvasir/draft")
-    def draft(params: object) -> None:
+    def draft(params: Any) -> None:  # noqa: ANN401 - any JSON
         server.drafted(params)
 
     @server.feature("kvasir/turnText")
-    def turn_text(params: object) -> dict[str, Any]:
+    def turn_text(params: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
         return server.turn_text(params)
 
 
@@ -348,11 +362,12 @@ def _bind_command(server: Kvasir, name: str) -> None:
         return await server.run(name, params)
 
 
-def _bind_chat_feature(server: Kvasir, method: str, answer: Callable[[Desk, str], Any]) -> None:
-    """Statically only where it cannot be registered for chat documents alone, and harms nobody."""
-    if method not in server.client.registers and not server.client.answers_requests:
-        return
+def _bind_chat_features(server: Kvasir, methods: Iterable[str]) -> None:
+    for method in methods:
+        _bind_chat_feature(server, method, _OF_CHATS[method])
 
+
+def _bind_chat_feature(server: Kvasir, method: str, answer: Callable[[Desk, str], Any]) -> None:
     @server.feature(method)
     def feature(params: Any) -> Any:  # noqa: ANN401 - the method's own params
         return answer(server.desk, params.text_document.uri)

@@ -47,6 +47,15 @@ def between(low: float, high: float) -> Validator:
     return check
 
 
+def _one_of(*choices: str) -> Validator:
+    def check(_settings: object, _field: object, value: str) -> None:
+        if value not in choices:
+            message = f"must be one of {', '.join(choices)}"
+            raise ValueError(message)
+
+    return check
+
+
 def _absolute(_settings: object, _field: object, value: str) -> None:
     if value and not value.startswith("~") and not Path(value).is_absolute():
         message = "must be an absolute path, or one that begins with ~"
@@ -121,6 +130,11 @@ class ChatSettings:
 
     send_on_save: bool = option(
         "Whether saving it sends the question at its end.", default=True, workspace=Workspace.MAY_TURN_OFF
+    )
+    view: str = option(
+        "Where chats are shown: `virtual` in a read-only document of editors that have those, else the file.",
+        _one_of("auto", "virtual"),
+        default="auto",
     )
     directory: str = option(
         "Where new ones are kept; when empty, `.kvasir/chat` in the workspace.", _absolute, default=""

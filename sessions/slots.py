@@ -227,8 +227,12 @@ class SlotTable:
     async def _acquired(self, owner: str, chain: Chain, priority: Priority) -> tuple[Slot, int]:
         while True:
             self._released.clear()
-            choices = _in_order_of_choice(self.slots(), owner, chain)
+            rows = self.slots()
+            choices = _in_order_of_choice(rows, owner, chain)
+            ahead = self._on_its_way(rows, chain) if priority is Priority.ASK else 0
             for slot in choices:
+                if shared(slot.chain, chain) < ahead:
+                    continue
                 if (lock := self._locked(slot.number)) is not None:
                     self._update(slot.number, doing=json.dumps(chain), priority=int(priority), wanted=0)
                     return slot, lock
@@ -246,6 +250,21 @@ class SlotTable:
             os.close(descriptor)
             return None
         return descriptor
+
+    def _on_its_way(self, rows: list[Slot], chain: Chain) -> int:
+        """How many parts a warmup is about to have, in whatever slot: worth waiting for."""
+        return max(
+            (shared(slot.doing, chain) for slot in rows if self._is_warming_for(slot, chain)), default=0
+        )
+
+    def _is_warming_for(self, slot: Slot, chain: Chain) -> bool:
+        """Whether a warmup is doing our work there. One whose process died is not."""
+        if slot.priority is not Priority.WARMUP or not _leads_to(slot.doing, chain):
+            return False
+        if (lock := self._locked(slot.number)) is None:
+            return True
+        os.close(lock)
+        return False
 
     def _want(self, choices: list[Slot], chain: Chain) -> None:
         """Ask the first warmup in our way to stop; one that is doing our own work is worth waiting for."""
@@ -299,9 +318,7 @@ class SlotTable:
         if best is None:
             return None
         gain = _characters(prompt, shared(best.chain, prompt.chain)) - _characters(prompt, held)
-        least = max(
-            WORTH_COPYING_CHARACTERS, WORTH_COPYING_CHARACTERS_PER_TOKEN * self.expected(best.chain)
-        )
+        least = max(WORTH_COPYING_CHARACTERS, WORTH_COPYING_CHARACTERS_PER_TOKEN * self.expected(best.chain))
         return best if gain >= least else None
 
     async def _restore(self, target: Slot, saved: Saved) -> bool:
@@ -430,8 +447,8 @@ def read_table(directory: Path) -> tuple[list[Slot], Counters]:
 
 
 def draft_owner(editor: str) -> str:
-    """Owner of a slot that was warmed before there is a chat: nobody misses it."""
-    return f"draft {editor}"
+    """Owner of a slot that was warmed in this process before there is a chat: nobody misses it."""
+    return f"draft {os.getpid()} {editor}"
 
 
 def _is_draft(owner: str) -> bool:
@@ -439,7 +456,11 @@ def _is_draft(owner: str) -> bool:
 
 
 def _in_order_of_choice(rows: list[Slot], owner: str, chain: Chain) -> list[Slot]:
-    """Own slot; then one that loses nothing, sharing most; then the least recently used, best sharer last."""
+    """Own slot; then one whose loss nobody misses; then the least recently used, best sharer last.
+
+    Of the second kind the one that shares most comes first. What a draft does not share counts against it,
+    for its editor may ask at any moment: an empty slot is better than one that shares the system prompt only.
+    """
     own = [slot for slot in rows if slot.owner == owner]
     if own:
         return own
@@ -448,7 +469,7 @@ def _in_order_of_choice(rows: list[Slot], owner: str, chain: Chain) -> list[Slot
         for slot in rows
         if not slot.owner or _is_draft(slot.owner) or len(slot.chain) <= shared(slot.chain, chain)
     ]
-    free.sort(key=lambda slot: (-shared(slot.chain, chain), bool(slot.chain), slot.used))
+    free.sort(key=lambda slot: (len(slot.chain) - 2 * shared(slot.chain, chain), bool(slot.chain), slot.used))
     rest = sorted(
         (slot for slot in rows if slot not in free),
         key=lambda slot: (shared(slot.chain, chain) > 1, slot.used),

@@ -1,11 +1,17 @@
 """Models that only tests and benchmarks need, of random weights like the demo model."""
 
+import functools
 import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sessions.demo_model import RECIPE, Shape, cached, source_text, vocabulary, write_llama
+from sessions import demo_model
+from sessions.demo_model import CHATML, DEMO, RECIPE, Shape, cached, source_text, vocabulary, write_llama
+
+import pytest
+
+from sessions.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from gguf import GGUFWriter
@@ -16,6 +22,51 @@ MEDIUM = Shape(
     layers=4, width=512, heads=8, kv_heads=4, feed_forward=1408, context_tokens=131_072, weights="q8_0"
 )
 """Evaluates hundreds of tokens per second and core, so that prefill matters and a benchmark still ends."""
+
+TEMPLATES = {
+    "chatml": CHATML,
+    # The date stands in front, as in Llama 3.1: a server that runs past midnight evaluates anew.
+    "llama3": (
+        "<|endoftext|>{% for message in messages %}"
+        "<|im_start|>{{ message.role }}<|file_sep|>\n\n"
+        "{% if loop.first and message.role == 'system' %}Today is {{ strftime_now('%d %b %Y') }}.\n\n{% endif %}"
+        "{{ message.content | trim }}<|im_end|>"
+        "{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant<|file_sep|>\n\n{% endif %}"
+    ),
+    # No system role: its text goes into the first question, and the assistant is called model.
+    "gemma": (
+        "<|endoftext|>{% set told = namespace(text='') %}"
+        "{% for message in messages %}"
+        "{% if message.role == 'system' %}{% set told.text = message.content + '\n\n' %}{% else %}"
+        "<|im_start|>{{ 'model' if message.role == 'assistant' else message.role }}\n"
+        "{{ told.text }}{{ message.content | trim }}<|im_end|>\n{% set told.text = '' %}"
+        "{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>model\n{% endif %}"
+    ),
+    # Nothing between question and answer, and roles that must alternate.
+    "mistral": (
+        "<|endoftext|>{% set told = namespace(text='', user=true) %}"
+        "{% for message in messages %}"
+        "{% if message.role == 'system' %}{% set told.text = message.content + '\n\n' %}"
+        "{% else %}{% if (message.role == 'user') != told.user %}{{ raise_exception('roles must alternate') }}{% endif %}"
+        "{% if message.role == 'user' %}[INST] {{ told.text }}{{ message.content }} [/INST]"
+        "{% else %} {{ message.content | trim }}<|im_end|>{% endif %}"
+        "{% set told.text = '' %}{% set told.user = not told.user %}"
+        "{% endif %}{% endfor %}"
+    ),
+    # As Qwen 3: an empty thought is put in front of the last answer only, and thinking is opened.
+    "thinking": (
+        "{% for message in messages %}"
+        "<|im_start|>{{ message.role }}\n"
+        "{% if message.role == 'assistant' %}"
+        "{{ message.content.split('</think>')[-1].lstrip('\n') }}"
+        "{% else %}{{ message.content }}{% endif %}<|im_end|>\n"
+        "{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
+    ),
+}
+"""Chat templates in the manner of several families, made of the tokens that the demo model has."""
 
 _RECIPE = (*RECIPE, Path(__file__))
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -30,6 +81,22 @@ def benchmark_model(directory: Path) -> Path:
         write_llama(path, vocabulary(), MEDIUM, name="Kvasir benchmark")
 
     return cached(directory, "benchmark", write, _RECIPE)
+
+
+def templated_model(directory: Path, template: str) -> Path:
+    """Give the demo model with another chat template, one of ``TEMPLATES``."""
+
+    def write(path: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(demo_model, "CHATML", TEMPLATES[template])
+            write_llama(path, _vocabulary(), DEMO, name=f"Kvasir {template}")
+
+    return cached(directory, template, write, _RECIPE)
+
+
+@functools.cache
+def _vocabulary() -> Vocabulary:
+    return vocabulary()
 
 
 def embedding_model(directory: Path) -> Path:

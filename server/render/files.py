@@ -17,22 +17,28 @@ from server.render.wire import Wire
 class DiskSink(Sink):
     """The file, while the editor does not have it open.
 
-    With ``writes_open`` (mode M4) also then, as long as the editor's copy is a text that the file had: such
-    an editor takes no edits, and reads the file again by itself or when it is told to.
+    With ``writes_open`` (mode M4) also then, as long as the editor's copy is a text that the file had (its
+    hash is among ``versions``): such an editor takes no edits, and reads the file again by itself or when it
+    is told to.
     """
 
     writes_open = False
 
     def __init__(
-        self, answer: Answer, screen: Screen, interval_s: float, warn: Callable[[str], None]
+        self,
+        answer: Answer,
+        screen: Screen,
+        interval_s: float,
+        warn: Callable[[str], None],
+        versions: set[int],
     ) -> None:
         super().__init__(answer, interval_s)
         self._screen = screen
         self._warn = warn
+        self._versions = versions
         self._position = 0
         self._written = 0
         """The hash of the text that has ``_position`` of the answer."""
-        self._versions: set[int] = set()
         self._failed = False
 
     async def flush(self) -> None:
@@ -94,9 +100,15 @@ class VirtualSink(OpenDiskSink):
     """Mode M2: the file, and a virtual document that shows it, refreshed one request at a time."""
 
     def __init__(
-        self, answer: Answer, screen: Screen, interval_s: float, warn: Callable[[str], None], wire: Wire
+        self,
+        answer: Answer,
+        screen: Screen,
+        interval_s: float,
+        warn: Callable[[str], None],
+        versions: set[int],
+        wire: Wire,
     ) -> None:
-        super().__init__(answer, screen, interval_s, warn)
+        super().__init__(answer, screen, interval_s, warn, versions)
         self._wire = wire
         self._refreshing: asyncio.Task[Any] | None = None
 

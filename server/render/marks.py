@@ -78,8 +78,11 @@ def completed(text: str, turn: str, piece: str, closing: Closing) -> Edit | None
         return None
     rest = text[spot.end :]
     end = spot.end if rest.strip() else len(text)
-    lead = spot.lead if piece else ""
-    return Edit(spot.start, end, _with_ends(f"{lead}{piece}\n\n{closing.before(rest)}", text))
+    start, lead = spot.start, spot.lead if piece else ""
+    heading = _heading(turn).search(text)
+    if not piece and heading and not text[heading.end() : start].strip():
+        start = heading.end()  # no answer at all: neither is there a place for it
+    return Edit(start, end, _with_ends(f"{lead}{piece}\n\n{closing.before(rest)}", text))
 
 
 def rest_behind(text: str, turn: str) -> str:

@@ -1,7 +1,7 @@
 """The handlers' ``Editor`` on one client."""
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -54,6 +54,8 @@ class Renderer:
         self._progress = Progress(self._wire, tasks)
         self._answers: set[Answer] = set()
         self._finished: deque[Answer] = deque(maxlen=_REMEMBERED)
+        self._had: defaultdict[Path, set[int]] = defaultdict(set)
+        """Hashes of the texts that a file had: a copy with one of them may be old, but nobody changed it."""
         self._shown: set[Path] = set()
         self._warned: set[str] = set()
         self._virtual: dict[str, Path] = {}
@@ -183,7 +185,8 @@ class Renderer:
 
     def _sinks(self, answer: Answer) -> list[Sink]:
         screen, paces = self._screen, self._paces
-        on_disk = DiskSink(answer, screen, paces.disk_s, self.warn)
+        had = self._had[real(answer.place.path)]
+        on_disk = DiskSink(answer, screen, paces.disk_s, self.warn, had)
         match self._client.mode:
             case Mode.NOTIFY:
                 return [NotifySink(answer, self._wire, screen, paces), on_disk]
@@ -191,14 +194,15 @@ class Renderer:
                 ready = whole_lines if self._client.edits_whole_lines else all_of
                 return [EditSink(answer, screen, self._client.edit_interval_s, ready), on_disk]
             case Mode.VIRTUAL:
-                return [VirtualSink(answer, screen, paces.disk_s, self.warn, self._wire)]
+                return [VirtualSink(answer, screen, paces.disk_s, self.warn, had, self._wire)]
             case Mode.DISK:
-                return [OpenDiskSink(answer, screen, paces.disk_s, self.warn)]
+                return [OpenDiskSink(answer, screen, paces.disk_s, self.warn, had)]
 
     async def _has(self, path: Path, text: str) -> bool:
-        """Whether the file says ``text``: the editor's copy has no changes of its own."""
+        """Whether the file says ``text``, or did: the editor's copy has no changes of its own."""
         try:
-            return await asyncio.to_thread(disk.read, path) == text
+            now = await asyncio.to_thread(disk.read, path)
+            return text == now or hash(text) in self._had[real(path)]
         except OSError:
             return False
 
@@ -206,8 +210,9 @@ class Renderer:
         try:
             old = await asyncio.to_thread(disk.read, path)
             new = make(old)
-            if new not in (None, old):
+            if new is not None and new != old:
                 await asyncio.to_thread(disk.write, path, new)
+                self._had[real(path)] |= {hash(old), hash(new)}
         except OSError as error:
             self.warn(unwritable(path, error))
             return False

@@ -5,6 +5,7 @@ The one module that imports it: ``httpx2`` is httpx continued by its author, and
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -22,6 +23,7 @@ def local_client(url: str, api_key: str = "") -> Client:
     """A client for one server on this machine: no proxy, no redirects, one connection per stream."""
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     try:
+        _ = urlsplit(url).port  # refused when it is too large, which connecting tells as an error group only
         return httpx2.AsyncClient(
             base_url=url,
             headers=headers,
@@ -29,7 +31,7 @@ def local_client(url: str, api_key: str = "") -> Client:
             limits=httpx2.Limits(max_connections=64, keepalive_expiry=60),
             trust_env=False,  # HTTP_PROXY would send loopback requests away
         )
-    except httpx2.InvalidURL as error:
+    except (httpx2.InvalidURL, ValueError) as error:
         raise ModelUnavailable(
             f"{url} is no URL of a model server: {error}.", hint="Correct it in the configuration."
         ) from error
@@ -50,10 +52,11 @@ async def told_as_ours(url: str) -> AsyncGenerator[None]:
             hint='Ask again; if it stays so, restart it ("kvasir server stop" ends one of ours).',
         ) from error
     except (httpx2.SSEError, httpx2.DecodingError, httpx2.InvalidURL, httpx2.StreamError) as error:
-        raise ModelRefused(f"The server at {url} does not answer as a model server does: {error}.") from error
+        reason = str(error).rstrip(".")
+        raise ModelRefused(f"The server at {url} does not answer as a model server does: {reason}.") from error
     except httpx2.TransportError as error:
         raise ModelUnavailable(
-            f"The model server at {url} went away: {error or type(error).__name__}.",
+            f"The model server at {url} went away: {str(error).rstrip('.') or type(error).__name__}.",
             hint="Ask again: a server of ours is started anew, the answer so far is kept.",
         ) from error
 

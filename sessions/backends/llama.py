@@ -89,7 +89,8 @@ class LlamaServer:
         else:
             open_ended.append({"role": "user", "content": marker})
         said = await self._post("/apply-template", {"messages": open_ended})
-        rendered = str(said.get("prompt", ""))
+        with self._promised():
+            rendered = str(said["prompt"])
         if marker not in rendered:
             raise ModelRefused(f"The chat template of {self.url} drops the question.")
         ids = await self.tokens(rendered[: rendered.index(marker)])
@@ -171,7 +172,7 @@ class LlamaServer:
         """Read a field that llama-server promises; without it, it is none."""
         try:
             yield
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise ModelRefused(
                 f"The server at {self.url} does not answer as llama-server does: {error!r}.",
                 hint="Check the URL; another program may be listening there.",

@@ -67,6 +67,12 @@ def closing(document: Document, turn: Turn) -> tuple[LineEdit, ...]:
     return (LineEdit(start, len(document.lines), f"{text}\n{EMPTY_QUESTION}"),)
 
 
+def without(document: Document, turn: str) -> tuple[LineEdit, ...]:
+    """Remove a turn; none if the document does not have it."""
+    section = document.section(turn)
+    return () if section is None else (LineEdit(section.span.start, section.span.end, ""),)
+
+
 def with_model(document: Document, name: str) -> tuple[LineEdit, ...]:
     """Name another model in the front matter; none if it names no model."""
     line = document.front.model_line

@@ -107,7 +107,7 @@ async def test_a_result_that_is_no_json_is_answered(editor: Editor, caplog: pyte
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("kvasir.aks", 'There is no command "kvasir.aks". Did you mean "kvasir.ask"?'),
+        ("kvasir.asq", 'There is no command "kvasir.asq". Did you mean "kvasir.ask"?'),
         ("refuse", 'There is no command "refuse". Did you mean "kvasir.refuse"?'),
         (
             "x",
