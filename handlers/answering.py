@@ -27,14 +27,21 @@ Reply = dict[str, Any]
 PHASES = {Status.DONE: Phase.DONE, Status.STOPPED: Phase.CANCELLED}
 
 
-def begin(desk: Desk, asking: Asking, *, show: bool = True) -> Reply:
-    """Start to show an answer; the reply of the command that asked for it."""
+async def begin(desk: Desk, asking: Asking, *, show: bool = True) -> Reply:
+    """Start to show an answer; the reply of the command that asked for it.
+
+    It comes when the document is on disk, so that whoever reads it finds the file; an editor that has the
+    document open is not waited for.
+    """
     chat = asking.chat
     desk.last_chat = chat.id
     path = document_path(desk, chat)
     job = desk.jobs.new(chat.id, path, asking.stop)
     number = len(chat.turns)
-    desk.start(_Showing(desk, asking, job, path).run(show=show), f"{job.id}: {chat.title}")
+    showing = _Showing(desk, asking, job, path)
+    desk.start(showing.run(show=show), f"{job.id}: {chat.title}")
+    if desk.editor.text(path) is None:
+        await showing.opened.wait()
     for note in asking.notes:
         desk.editor.message(note)
     return reply(desk, chat.id, path, job=job.id, turn=number, state=Phase.QUEUED.value)
@@ -58,6 +65,8 @@ class _Showing:
         self.streamed = Streamed()
         self.told = 0.0
         self.began_at = 0.0
+        self.opened = asyncio.Event()
+        """Set when the document has the question, or cannot have it."""
 
     async def run(self, *, show: bool) -> None:
         """Show it all. Whatever fails here, the answer goes on, and the store keeps it."""
@@ -65,23 +74,26 @@ class _Showing:
         turn = asking.turn
         try:
             await self._open(turn)
+            self.opened.set()
+            if show:
+                # Before the first word: the editor reads the file, and nobody writes it meanwhile.
+                await desk.editor.show(asking.chat.id, self.path)
             place = Place(asking.chat.id, len(asking.chat.turns), turn.id, self.job.id, self.path)
             stream = desk.editor.stream(place)
-            helpers = [asyncio.create_task(self._stop_when_told(stream))]
-            if show:
-                helpers.append(asyncio.create_task(desk.editor.show(asking.chat.id, self.path)))
+            stopping = asyncio.create_task(self._stop_when_told(stream))
             try:
                 async with desk.editor.progress(f"Kvasir: {asking.chat.title}", asking.stop) as report:
                     await self._follow(stream, report)
             finally:
                 await stream.finish(footer(self.asking.turn), EMPTY_QUESTION)
                 desk.editor.state(self.state)
-                helpers[0].cancel()
-                await asyncio.gather(*helpers, return_exceptions=True)
+                stopping.cancel()
+                await asyncio.gather(stopping, return_exceptions=True)
         except asyncio.CancelledError:
             asking.stop()
             raise
         finally:
+            self.opened.set()
             desk.jobs.ended(self.job)
 
     async def _open(self, turn: Turn) -> None:
@@ -156,8 +168,7 @@ class _Showing:
             self.desk.editor.warn(f"Kvasir: {event.error}")
         elif turn.model == DEMO:
             self.desk.editor.warn(
-                "This was the demo model: it makes no sense, all else is real."
-                ' Configure a model to get answers ("kvasir doctor" says how).'
+                'The demo model makes no sense, all else is real ("kvasir doctor" has more).'
             )
 
     async def _stop_when_told(self, stream: Stream) -> None:

@@ -20,7 +20,7 @@ async def ask(desk: Desk, given: Arguments) -> Reply:
     if desk.focus is not None:
         # Asked about once: the next bare question goes on with the chat instead.
         desk.focus = attrs.evolve(desk.focus, lines=None)
-    return begin(desk, asking, show=given.view is not View.NONE)
+    return await begin(desk, asking, show=given.view is not View.NONE)
 
 
 async def warmup(desk: Desk, given: Arguments) -> Reply:
@@ -36,7 +36,7 @@ async def retry(desk: Desk, given: Arguments) -> Reply:
     if asking.chat.id == chat.id:
         # There was no answer, so the question is asked again in its place.
         await remove_turn(desk, chat, chat.turns[len(asking.chat.turns) - 1].id)
-    return begin(desk, asking, show=given.view is not View.NONE)
+    return await begin(desk, asking, show=given.view is not View.NONE)
 
 
 async def cancel(desk: Desk, given: Arguments) -> Reply:

@@ -30,7 +30,7 @@ async def fork(desk: Desk, given: Arguments) -> Reply:
     forked = await desk.sessions.fork(chat.id, turn)
     if given.question:
         asked = Question(text=given.question, chat=forked.id, model=given.model, editor="editor")
-        return begin(desk, await desk.sessions.ask(asked), show=given.view is not View.NONE)
+        return await begin(desk, await desk.sessions.ask(asked), show=given.view is not View.NONE)
     path = await _shown(desk, forked, given)
     desk.warm_later(Question(chat=forked.id, editor="editor"))
     return reply(desk, forked.id, path, turn=len(forked.turns))
@@ -146,7 +146,7 @@ async def _send(desk: Desk, path: Path, given: Arguments) -> Reply:
         raise BadRequest("There is nothing to send.", hint='Write a question under the last "## You".')
     desk.warmups.asked()
     question = attrs.evolve(asked, model=given.model or asked.model)
-    return begin(desk, await desk.sessions.ask(question), show=given.view is not View.NONE)
+    return await begin(desk, await desk.sessions.ask(question), show=given.view is not View.NONE)
 
 
 async def _typed(desk: Desk, path: Path) -> Question | None:

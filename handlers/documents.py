@@ -108,6 +108,10 @@ def read_chat(desk: Desk, path: Path) -> tuple[Chat, Document]:
     chat = desk.sessions.store.chat_of_document(str(path))
     if chat is None and document.chat:
         chat = desk.sessions.store.chat(document.chat)
+        if chat.document and not Path(chat.document).exists():
+            # It was moved, and is where the person goes on with it.
+            desk.sessions.store.set_document(chat.id, str(path))
+            chat = attrs.evolve(chat, document=str(path))
     if chat is None:
         raise BadRequest(f"{path} shows no chat of Kvasir.", hint="Ask about some code to begin one.")
     return chat, document

@@ -84,7 +84,7 @@ class ModelSettings:
     path: str = option("GGUF file, served by a llama-server that Kvasir starts.", _absolute, default="")
     url: str = option("Base URL of a llama-server that is already running.", _http, default="")
     context: int = option("Window of each chat, in tokens.", between(512, 1 << 24), default=32768)
-    slots: int = option("Chats whose evaluated state is in memory at once.", between(1, 64), default=4)
+    slots: int = option("Chats kept evaluated in memory; others go to disk.", between(1, 64), default=2)
     threads: int = option("Threads that evaluate; 0 leaves it to llama-server.", between(0, 1024), default=0)
     max_tokens: int = option("Longest answer, in tokens.", between(1, 1 << 20), default=4096)
     temperature: float | None = option(
@@ -107,7 +107,7 @@ class ServerSettings:
         "Minutes after the last editor has gone after which it ends.", between(0.01, 1_000_000), default=30
     )
     saved_kv_mib: int = option(
-        "Most disk space for evaluated state, in MiB.", between(0, 1 << 30), default=4096
+        "Most disk space for chats beyond the slots, in MiB.", between(0, 1 << 30), default=4096
     )
 
 

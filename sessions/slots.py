@@ -478,8 +478,11 @@ def _in_order_of_choice(rows: list[Slot], owner: str, chain: Chain) -> list[Slot
 
 
 def _leads_to(doing: Chain, chain: Chain) -> bool:
-    """Whether evaluating ``doing`` is (but for a half-typed question) evaluating ``chain``."""
-    return bool(doing) and shared(doing, chain) >= len(doing) - 1 > 0
+    """Whether evaluating ``doing`` is (but for a half-typed question) evaluating ``chain``.
+
+    The system prompt, which all share, is no reason to wait.
+    """
+    return bool(doing) and shared(doing, chain) >= len(doing) - 1 > 1
 
 
 def _characters(prompt: Prompt, parts: int) -> int:

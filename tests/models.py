@@ -6,11 +6,10 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sessions import demo_model
-from sessions.demo_model import CHATML, DEMO, RECIPE, Shape, cached, source_text, vocabulary, write_llama
-
 import pytest
 
+from sessions import demo_model
+from sessions.demo_model import CHATML, DEMO, RECIPE, Shape, cached, source_text, vocabulary, write_llama
 from sessions.vocabulary import Vocabulary
 
 if TYPE_CHECKING:

@@ -105,6 +105,11 @@ class Answer:
         edit = completed(document, self.place.turn_id, rest, self.closing)
         return edit.applied(document) if edit else None
 
+    async def mended(self) -> bool:
+        """Let the sinks mend a document that is behind, as far as that is their way."""
+        closing = self.closing
+        return closing is not None and any([await sink.mend(closing) for sink in self._sinks])
+
     def seen(self, document: str) -> None:
         """Look at a new state of the document: without its stop line the person wants no more."""
         if has_stop(document, self.place.turn_id):
@@ -142,7 +147,7 @@ class Sink(ABC):
         """The editor opened the document."""
 
     async def run(self) -> None:
-        """The editor opened the document."""
+        """Carry until the answer is closed."""
         while self.answer.closing is None:
             await self._awake.wait()
             self._awake.clear()
@@ -158,6 +163,10 @@ class Sink(ABC):
     @abstractmethod
     async def close(self, closing: Closing) -> None:
         """Carry the rest and the closing."""
+
+    async def mend(self, closing: Closing) -> bool:  # noqa: ARG002 (a sink may need it)
+        """Bring a document that was opened late to the end; False if this sink does not do that."""
+        return False
 
     async def _pause(self) -> None:
         try:

@@ -9,6 +9,7 @@ from server.render.marks import Closing, Edit, completed, continued
 from server.render.screen import Screen
 
 _REFUSALS = 2
+_LONG_LINE = 240
 
 
 class EditSink(Sink):
@@ -78,8 +79,11 @@ class EditSink(Sink):
 
 
 def whole_lines(text: str) -> str:
-    """As much of ``text`` as ends with a line end."""
-    return text[: text.rfind("\n") + 1]
+    """As much of ``text`` as ends with a line end; of a line that is long by now, whole words too."""
+    end = text.rfind("\n") + 1
+    if len(text) - end > _LONG_LINE:
+        end = max(end, text.rfind(" "))
+    return text[:end]
 
 
 def all_of(text: str) -> str:

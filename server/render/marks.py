@@ -80,8 +80,9 @@ def completed(text: str, turn: str, piece: str, closing: Closing) -> Edit | None
     end = spot.end if rest.strip() else len(text)
     start, lead = spot.start, spot.lead if piece else ""
     heading = _heading(turn).search(text)
-    if not piece and heading and not text[heading.end() : start].strip():
-        start = heading.end()  # no answer at all: neither is there a place for it
+    if heading and not f"{text[heading.end() : start]}{piece}".strip():
+        # No answer at all: there is no place for it either.
+        start, lead, piece = heading.end(), "", ""
     return Edit(start, end, _with_ends(f"{lead}{piece}\n\n{closing.before(rest)}", text))
 
 

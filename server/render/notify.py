@@ -1,7 +1,5 @@
 """Mode M1: a plug-in of ours renders what it is told."""
 
-import asyncio
-
 from handlers.editor import Place
 from server.render.answer import Answer, Sink
 from server.render.marks import Closing, rest_behind
@@ -13,20 +11,23 @@ DELTA = "kvasir/delta"
 
 
 class NotifySink(Sink):
-    """Mode M1: ``kvasir/delta``. A plug-in appends pieces to the answer, a mark replaces the stop line."""
+    """Mode M1: ``kvasir/delta``. A plug-in appends pieces to the answer, a mark replaces the stop line.
+
+    Each piece says where in the answer it begins. A plug-in whose editor was busy, or read the document from
+    disk while pieces were on their way, so tells what it has already.
+    """
 
     def __init__(self, answer: Answer, wire: Wire, screen: Screen, paces: Paces) -> None:
         super().__init__(answer, paces.notify_s)
         self._wire = wire
         self._screen = screen
-        self._settle_s = paces.settle_s
         self._position = 0
         self._sequence = 0
-        self._was_opened = False
+        self._was_opened = True
 
     def opened(self) -> None:
-        """Look again how much of the answer the document has."""
-        self._was_opened = self._position > 0
+        """Go on from what the document has: it was read from disk."""
+        self._was_opened = True
         self.wake()
 
     async def flush(self) -> None:
@@ -34,43 +35,44 @@ class NotifySink(Sink):
         if self._wire.backlog_bytes > STALLED_BYTES:
             self.wake()  # again after the pause; what comes until then is merged
             return
-        await self._send()
+        self._send()
 
     async def close(self, closing: Closing) -> None:
         """Carry the rest and the closing."""
-        await self._send()
+        self._send()
         place = self.answer.place
         text = self._screen.text(place.path)
-        self._notify("mark", closing.before(rest_behind(text, place.turn_id) if text else ""))
+        mark = closing.before(rest_behind(text, place.turn_id) if text else "")
+        self._notify("mark", mark, self._position)
 
-    async def _send(self) -> None:
+    async def mend(self, closing: Closing) -> bool:
+        """Carry the end again if the document was opened since; else it is on its way."""
         if self._was_opened:
-            await self._settle()
+            await self.close(closing)
+        return True
+
+    def _send(self) -> None:
+        if self._was_opened:
+            self._was_opened = False
+            text = self._screen.text(self.answer.place.path)
+            self._position = self.answer.part_in(text, self._position) if text else self._position
         for piece in self.answer.pieces_from(self._position):
-            self._position = self.answer.reach(self._position + len(piece.text))
-            self._notify(piece.kind, piece.text)
+            at, self._position = self._position, self.answer.reach(self._position + len(piece.text))
+            self._notify(piece.kind, piece.text, at)
 
-    async def _settle(self) -> None:
-        """The document was read from disk while pieces were on their way: go on from what it has."""
-        await asyncio.sleep(self._settle_s)
-        self._was_opened = False
-        if (text := self._screen.text(self.answer.place.path)) is not None:
-            self._position = self.answer.part_in(text, self._position)
-
-    def _notify(self, kind: str, text: str) -> None:
+    def _notify(self, kind: str, text: str, at: int) -> None:
         self._sequence += 1
-        self._wire.notify(DELTA, _delta(self.answer.place, self._sequence, kind, text))
+        self._wire.notify(
+            DELTA, {**_where(self.answer.place), "seq": self._sequence, "at": at, "text": text, "kind": kind}
+        )
 
 
-def _delta(place: Place, sequence: int, kind: str, text: str) -> dict[str, object]:
+def _where(place: Place) -> dict[str, object]:
     return {
         "v": 1,
         "session": place.chat,
         "turn": place.turn,
         "job": place.job,
-        "seq": sequence,
         "uri": place.path.as_uri(),
         "path": str(place.path),
-        "text": text,
-        "kind": kind,
     }

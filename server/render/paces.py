@@ -9,5 +9,3 @@ class Paces:
 
     notify_s: float = 0.04
     disk_s: float = 0.25
-    settle_s: float = 0.3
-    """After a plug-in opened the document, until what was on the way has arrived both ways."""

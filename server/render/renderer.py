@@ -140,6 +140,7 @@ class Renderer:
             answer.opened()
         for answer in list(self._finished):
             if self._screen.is_at(uri, answer.place.path):
+                answer.opened()
                 self._tasks.start(self._catch_up(answer), f"the end of {answer.place.chat}")
 
     async def changed(self, uri: str) -> None:
@@ -180,7 +181,7 @@ class Renderer:
     async def _catch_up(self, answer: Answer) -> None:
         """Mend a document that the editor read from disk just before the answer's end was written there."""
         path = answer.place.path
-        if answer.is_behind(self._screen.text(path) or ""):
+        if answer.is_behind(self._screen.text(path) or "") and not await answer.mended():
             await self.change(path, answer.caught_up)
 
     def _sinks(self, answer: Answer) -> list[Sink]:

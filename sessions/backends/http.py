@@ -53,7 +53,9 @@ async def told_as_ours(url: str) -> AsyncGenerator[None]:
         ) from error
     except (httpx2.SSEError, httpx2.DecodingError, httpx2.InvalidURL, httpx2.StreamError) as error:
         reason = str(error).rstrip(".")
-        raise ModelRefused(f"The server at {url} does not answer as a model server does: {reason}.") from error
+        raise ModelRefused(
+            f"The server at {url} does not answer as a model server does: {reason}."
+        ) from error
     except httpx2.TransportError as error:
         raise ModelUnavailable(
             f"The model server at {url} went away: {str(error).rstrip('.') or type(error).__name__}.",

@@ -119,6 +119,9 @@ class LlamaServer:
                     )
                 if piece is not None:
                     yield piece
+                if isinstance(piece, Finished):
+                    # Not read to its end, the connection is not used again: the server is about to close it.
+                    return
 
     async def answer(
         self,

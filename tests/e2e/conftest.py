@@ -17,7 +17,7 @@ from sessions import llama
 from sessions.demo_model import demo_model
 from sessions.models import Places
 from tests.e2e.person import Person
-from tests.lsp import Json, Value, initialize, profile, wired
+from tests.lsp import Json, initialize, profile, wired
 
 CONFIG = """
 model = "demo"
@@ -87,7 +87,7 @@ def connect(project: Path, config: Path) -> Connect:
         features: tuple[str, ...] = (),
         settings: Json | None = None,
         *,
-        root: Path = project,
+        root: Path | None = project,
         silent: tuple[str, ...] = (),
         refusing: tuple[str, ...] = (),
     ) -> AsyncGenerator[Person]:
@@ -96,13 +96,13 @@ def connect(project: Path, config: Path) -> Connect:
         server = Kvasir()
         async with wired(server) as (editor, pipe):
             editor.silent, editor.refusing = set(silent), set(refusing)
-            client: Value = (said.get("clientInfo") or {}).get("name")
+            info: Json = said.get("clientInfo") or {}
+            client: str | None = info.get("name")
             await initialize(editor, said["capabilities"], {"kvasir": own}, client_name=client, root=root)
             try:
                 yield Person(editor, server, pipe, project)
-                if server.protocol.exit_code is None:
-                    await editor.request("shutdown")
-                    editor.notify("exit")
+                assert await editor.request("shutdown") is None
+                editor.notify("exit")
             finally:
                 await server.end()
 

@@ -26,7 +26,13 @@ class Shell:
     def run(self, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         piped: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
         return subprocess.run(
-            [*KVASIR, *words], cwd=self.folder, capture_output=True, text=True, timeout=50, check=False, **piped
+            [*KVASIR, *words],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+            **piped,
         )
 
     def ask(self, *words: str, stdin: str | None = None) -> dict[str, Any]:
@@ -60,7 +66,8 @@ def test_going_on_and_forking_find_the_prompt_in_the_slot(shell: Shell):
     fork = shell.ask("--fork", f"{first['chat']}:1", "or else?")
     assert fork["chat"] != first["chat"]
     assert fork["turn"] == 2
-    assert fork["usage"]["cached"] >= first["usage"]["prompt"] - 8
+    # A slot that lacks less than is worth a copy may be taken instead.
+    assert fork["usage"]["cached"] >= first["usage"]["prompt"] - 64
 
 
 def test_a_pipe_is_the_selection(shell: Shell):
@@ -104,8 +111,14 @@ def test_ctrl_c_keeps_what_was_answered(shell: Shell, config: Path):
     [
         (["ask"], "The question is empty. Type one, or choose what to do with the selection."),
         (["ask", "-l", "1:2", "why?"], "Lines of which file? Name it with -f."),
-        (["ask", "-f", "a.py", "-l", "one", "why?"], "'one' is no range of lines. Write it as A:B, for instance 10:20."),
-        (["ask", "--fork", "abc", "why?"], "'abc' names no turn. Write it as ID:TURN, for instance k7f3qa:2."),
+        (
+            ["ask", "-f", "a.py", "-l", "one", "why?"],
+            "'one' is no range of lines. Write it as A:B, for instance 10:20.",
+        ),
+        (
+            ["ask", "--fork", "abc", "why?"],
+            "'abc' names no turn. Write it as ID:TURN, for instance k7f3qa:2.",
+        ),
         (["ask", "--chat", "nothere", "why?"], "There is no chat 'nothere'. \"kvasir chats\" lists them."),
         (["ask", "-m", "dmo", "why?"], "There is no model 'dmo'. Did you mean 'demo'?"),
         (["ask", "--mode", "sing", "why?"], "There is no mode 'sing'"),
@@ -134,7 +147,9 @@ def test_chats_are_found_by_their_words_renamed_and_deleted(shell: Shell):
     first, second = shell.ask("about herons"), shell.ask("about geese")
     assert shell.run("chats", "herons").stdout.split("\t")[0] == first["chat"]
     assert shell.run("chats", "--rename", first["chat"], "Birds").returncode == 0
-    assert shell.run("chats", "--show", first["chat"]).stdout.startswith(f"---\nkvasir: 1\nchat: {first['chat']}\n")
+    assert shell.run("chats", "--show", first["chat"]).stdout.startswith(
+        f"---\nkvasir: 1\nchat: {first['chat']}\n"
+    )
     assert shell.run("chats", "--delete", second["chat"]).returncode == 0
     listed = json.loads(shell.run("chats", "--json").stdout)
     assert [(chat["id"], chat["title"]) for chat in listed] == [(first["chat"], "Birds")]

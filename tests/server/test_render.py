@@ -29,11 +29,12 @@ OPEN = f"{HEAD}\n\n{STOP}\n"
 FOOTER = f"*Done.* <!-- kv end {TURN} -->"
 ENDING = "## You\n\n"
 PROFILES = sorted(path.stem for path in CLIENTS.glob("*.json"))
-QUICK = Paces(notify_s=0.001, disk_s=0.001, settle_s=0.01)
+QUICK = Paces(notify_s=0.001, disk_s=0.001)
 
 
 def whole(answer: str) -> str:
-    return f"{HEAD}{answer}\n\n{FOOTER}\n\n{ENDING}"
+    shown = f"{answer}\n\n" if answer.strip() else ""
+    return f"{HEAD}{shown}{FOOTER}\n\n{ENDING}"
 
 
 class Rendering(Server):
@@ -179,12 +180,16 @@ async def test_a_plug_in_gets_the_first_piece_at_once_and_everything_in_order(pa
             "turn": 1,
             "job": "j1",
             "seq": 1,
+            "at": 0,
             "uri": path.as_uri(),
             "path": str(path),
             "text": "Thinking",
             "kind": "reasoning",
         }
         assert (found[-1]["kind"], found[-1]["text"]) == ("mark", f"{FOOTER}\n\n{ENDING}")
+        assert [delta["at"] for delta in found[1:]] == [
+            sum(len(d["text"]) for d in found[:index]) for index in range(1, len(found))
+        ]
         assert one.on_disk == OPEN  # the editor has it open: it is the plug-in that writes
 
 
@@ -212,6 +217,38 @@ async def test_a_plug_in_that_opens_the_document_late_gets_what_its_text_lacks(p
         await stream.finish(FOOTER)
         await one.handled()
         assert one.deltas("answer") == "one two two three"
+        assert [(delta["at"], delta["text"]) for delta in one.editor.received("kvasir/delta")[:3]] == [
+            (0, "one "),
+            (4, "two "),
+            (4, "two "),
+        ]
+
+
+async def test_a_plug_in_that_opens_the_document_after_the_end_is_told_the_end_again(path: Path):
+    async with desk(path, "nvim_0_12_4", ("delta",)) as one:
+        stream = one.stream()
+        stream.write("one ")
+        await one.until(lambda: "one" in one.on_disk)
+        early = one.on_disk
+        stream.write("two")
+        await stream.finish(FOOTER, ENDING)
+        one.editor.open(path, early)
+        await one.editor.until(lambda: one.editor.received("kvasir/delta")[-1]["seq"] == 5)
+        again = [(d["at"], d["text"]) for d in one.editor.received("kvasir/delta")[3:]]
+        assert again == [(4, "two"), (7, f"{FOOTER}\n\n{ENDING}")]
+        assert one.editor.requests == []
+
+
+async def test_a_plug_in_that_did_not_tell_of_the_end_yet_is_not_told_again(path: Path):
+    async with desk(path, "nvim_0_12_4", ("delta",)) as one:
+        one.open()
+        await one.handled()
+        stream = one.stream()
+        stream.write("one")
+        await stream.finish(FOOTER, ENDING)
+        await one.handled()
+        assert [d["text"] for d in one.editor.received("kvasir/delta")] == ["one", f"{FOOTER}\n\n{ENDING}"]
+        assert one.editor.requests == []
 
 
 async def test_pieces_for_an_editor_that_stopped_reading_are_merged(path: Path):
@@ -271,6 +308,19 @@ async def test_each_edit_of_helix_ends_a_line(path: Path):
         assert "five" not in one.on_screen
         await stream.finish(FOOTER, ENDING)
         assert one.on_screen == whole("one two\nthree four\nfive")
+
+
+async def test_a_long_line_comes_to_helix_by_whole_words(path: Path):
+    async with desk(path, "helix_25_07_1_git20260723") as one:
+        one.open()
+        await one.handled()
+        stream = one.stream()
+        stream.write(f"{'word ' * 60}unfin")
+        await one.editor.until(lambda: "word" in one.on_screen)
+        assert "unfin" not in one.on_screen
+        stream.write("ished")
+        await stream.finish(FOOTER, ENDING)
+        assert one.on_screen == whole(f"{'word ' * 60}unfinished")
 
 
 async def test_a_document_that_is_not_open_is_written_and_never_edited(path: Path):
