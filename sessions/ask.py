@@ -233,7 +233,7 @@ class Sessions:
         gathered = await self._gathered(question, model)
         if chat is None:
             return Context(gathered.base, (*gathered.tail, *mode), gathered.notes)
-        known = [*chat.base, *(segment for turn in chat.turns for segment in turn.tail)]
+        known = [*chat.base, *(segment for turn in chat.turns if turn.answer for segment in turn.tail)]
         changed = await asyncio.to_thread(
             lambda: changes(known, Path(chat.root) if chat.root else None, self.files)
         )

@@ -79,8 +79,7 @@ def build(
     waiting = list(base)
     for turn in turns:
         if not turn.answer:
-            # Templates have no place for an empty answer; what was attached to the question stays.
-            waiting += turn.tail
+            # Templates have no place for an empty answer, and what came with it may be what did not fit.
             continue
         pieces += _asked([*waiting, *turn.tail], turn.question)
         pieces.append(("assistant", turn.answer))

@@ -107,7 +107,7 @@ class FakeLlamaServer:
         path, body = await _request(reader)
         self.requests.append((path, body))
         replies = self.script[path]
-        reply = (replies.pop(0) if len(replies) > 1 else replies[0]) if replies else self._real(path)
+        reply = (replies.pop(0) if len(replies) > 1 else replies[0]) if replies else self.real(path)
         answering = asyncio.ensure_future(reply(writer, body))
         leaving = asyncio.create_task(reader.read())
         await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -118,7 +118,8 @@ class FakeLlamaServer:
         await asyncio.gather(answering, leaving, return_exceptions=True)
         await writer.drain()
 
-    def _real(self, path: str) -> Reply:
+    def real(self, path: str) -> Reply:  # noqa: PLR0911 - a table of routes
+        """The answer of a llama-server in good order."""
         match path.partition("?")[0].split("/")[1:]:
             case ["props"]:
                 settings = {"n_ctx": self.window_tokens}

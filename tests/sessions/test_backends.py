@@ -16,6 +16,7 @@ from sessions.errors import ContextFull, KvasirError, ModelError, ModelRefused, 
 from sessions.events import Delta, Prefill
 from tests.fakes.llama_server import (
     FakeLlamaServer,
+    Json,
     Reply,
     delta,
     fake_server,
@@ -269,7 +270,10 @@ async def test_what_came_before_a_stream_failed_was_handed_on(
 async def test_a_stream_with_pings_reasoning_and_progress_is_read(
     fake: FakeLlamaServer, server: LlamaServer
 ) -> None:
-    progress = {"choices": [], "prompt_progress": {"total": 9, "cache": 4, "processed": 6, "time_ms": 1}}
+    progress: Json = {
+        "choices": [],
+        "prompt_progress": {"total": 9, "cache": 4, "processed": 6, "time_ms": 1},
+    }
     fake.script[CHAT] = [
         stream(
             ":\n\n",

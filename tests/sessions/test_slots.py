@@ -1,4 +1,5 @@
 """The slot table: who may use which slot, and what it is known to hold, against slots that are only played."""
+# pyright: reportPrivateUsage=false
 
 import asyncio
 import contextlib
@@ -7,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, TypeVar
@@ -144,12 +145,16 @@ class SlotsInUse(RuleBasedStateMachine):
         self.server = self.table.server
         self.processes = [self.table.slots, self.table.another()]
         self.open: dict[str, tuple[Any, Lease, Prompt, SlotTable]] = {}
+        self.patch = pytest.MonkeyPatch()
+        # Nothing ends while one waits: patience is for nothing.
+        self.patch.setattr(slots_module, "WARMUP_PATIENCE_SECONDS", 0.0)
         self.warm: dict[str, Prompt] = {}
         """What a chat held when its last request ended: it must not be evaluated again."""
 
     def teardown(self) -> None:
         for leased, *_ in self.open.values():
             self.run(leased.__aexit__(None, None, None))
+        self.patch.undo()
         # The watches that were cancelled.
         self.run(asyncio.sleep(0))
         for process in self.processes:
@@ -176,13 +181,13 @@ class SlotsInUse(RuleBasedStateMachine):
             return
         used = self.processes[process]
         leased = used.lease(owner, asked, priority)
-        lease = self.run(asyncio.wait_for(leased.__aenter__(), 10))  # noqa: PLC2801 - it stays open between rules
+        lease = self.run(asyncio.wait_for(leased.__aenter__(), 10))
         assert lease.slot not in {other.slot for _, other, *_ in self.open.values()}
         parts = shared(self.server.held[lease.slot], asked.chain)
         assert lease.expected <= tokens(asked, parts)
         assert not lease.complete or parts == len(asked.chain)
         if not self.open and not self.server.failing and self.budget_bytes:
-            self._evaluates_little(owner, asked, lease)
+            self._evaluates_little(asked, lease)
         self.open[owner] = (leased, lease, asked, used)
 
     def _is_being_warmed(self, asked: Prompt) -> bool:
@@ -190,7 +195,7 @@ class SlotsInUse(RuleBasedStateMachine):
         doing = (slot.doing for slot in self.table.slots.slots() if slot.priority is Priority.WARMUP)
         return any(chain and shared(chain, asked.chain) >= len(chain) - 1 for chain in doing)
 
-    def _evaluates_little(self, owner: str, asked: Prompt, lease: Lease) -> None:
+    def _evaluates_little(self, asked: Prompt, lease: Lease) -> None:
         """Whatever any chat held when it was last served is found again, but for what is not worth a copy."""
         best = max((shared(one.chain, asked.chain) for one in self.warm.values()), default=0)
         held = len(self.table.slots.slots()[lease.slot].chain)
@@ -380,7 +385,7 @@ async def test_a_prefix_that_was_only_warmed_is_not_counted_as_asked(two: Table)
 # --- waiting for one another ----------------------------------------------------------------------------
 
 
-async def until(condition: Any) -> None:
+async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - tasks and processes that tell nobody
             await asyncio.sleep(0.005)
@@ -418,6 +423,22 @@ async def test_an_ask_waits_for_the_warmup_of_its_own_context(tmp_path: Path) ->
     assert await asking == warming.slot
     for one in (made.slots, other):
         one.close()
+
+
+async def test_an_ask_does_not_wait_for_a_warmup_that_shares_the_system_prompt_only(two: Table) -> None:
+    async with two.slots.lease(draft_owner("vim"), prompt("else", base=()), Priority.WARMUP) as warming:
+        assert await _slot(two.slots, "a", prompt("why?"), Priority.ASK) != warming.slot
+        assert not warming.unwanted.is_set()
+
+
+async def test_an_ask_waits_for_its_own_warmup_though_another_slot_is_free(two: Table) -> None:
+    async with two.slots.lease(draft_owner("vim"), prompt("wh"), Priority.WARMUP) as warming:
+        asking = asyncio.create_task(_slot(two.another(), "a", prompt("why?"), Priority.ASK))
+        await asyncio.wait([asking], timeout=0.1)
+        assert not asking.done()
+        two.server.evaluate(warming.slot, prompt("wh"))
+        two.slots.holds(warming, prompt("wh"), tokens(prompt("wh")))
+    assert await asking == warming.slot
 
 
 async def test_a_warmup_does_not_stop_a_warmup_or_an_ask(tmp_path: Path) -> None:
@@ -502,7 +523,7 @@ async def test_a_table_that_cannot_be_written_is_told(two: Table) -> None:
 
 async def test_a_table_whose_server_is_gone_does_not_hide_that(two: Table) -> None:
     gone = ModelRefused("gone")
-    with pytest.raises(ModelRefused) as told:
+    with pytest.raises(ModelRefused) as told:  # noqa: PT012 - the error comes through the lease
         async with two.slots.lease("a", prompt("why?"), Priority.ASK):
             shutil.rmtree(two.folder)
             raise gone

@@ -1,4 +1,5 @@
 """Chats in SQLite: what is stored stays, whoever else writes, and however a process ends."""
+# pyright: reportPrivateUsage=false
 
 import asyncio
 import os
@@ -11,13 +12,20 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
 
 import attrs
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    rule,
+)
 
 from context.segment import Kind, Segment
 from sessions import store as store_module
@@ -60,9 +68,8 @@ def store(path: Path) -> Iterator[Store]:
     store.close()
 
 
-def begun(store: Store, question: str = "why?", **about: Any) -> tuple[Chat, Turn]:
-    about = {"title": question, "root": "", "model": "demo"} | about
-    return store.begin(store.new_chat(**about), question, (), "demo")
+def begun(store: Store, root: str = "") -> tuple[Chat, Turn]:
+    return store.begin(store.new_chat(title="why?", root=root, model="demo"), "why?", (), "demo")
 
 
 def answered(
@@ -73,8 +80,8 @@ def answered(
     return store.chat(chat.id)
 
 
-def ids(store: Store, query: str, **among: Any) -> set[str]:
-    return {listed.id for listed in store.chats(query, **among)}
+def ids(store: Store, query: str, root: str | None = None) -> set[str]:
+    return {listed.id for listed in store.chats(query, root)}
 
 
 def rows(path: Path, table: str) -> int:
@@ -150,7 +157,9 @@ class ChatTree(RuleBasedStateMachine):
         self.known[chat_id].turns.append(self.end(which, turn, answer, status))
 
     @rule(target=chats, chat_id=chats, question=texts, which=st.integers(0, 1), data=st.data())
-    def ask_after_an_earlier_turn(self, chat_id: str, question: str, which: int, data: st.DataObject) -> Any:
+    def ask_after_an_earlier_turn(
+        self, chat_id: str, question: str, which: int, data: st.DataObject
+    ) -> MultipleResults[str] | str:
         known = self.known[chat_id]
         if not known.turns:
             return multiple()
@@ -249,12 +258,11 @@ def test_of_two_editors_that_ask_at_once_one_goes_on_and_the_other_forks(path: P
     chat = answered(store, store.new_chat(title="t", root="", model="demo"), "one?")
     for number in range(10):
         with ThreadPoolExecutor(2) as threads:
-            both = list(
-                threads.map(
-                    lambda one: one[0].begin(chat, one[1], (), "demo"),
-                    [(store, f"left {number}"), (other, f"right {number}")],
-                )
-            )
+            asked = [
+                threads.submit(editor.begin, chat, f"{side} {number}", (), "demo")
+                for editor, side in ((store, "left"), (other, "right"))
+            ]
+            both = [one.result() for one in asked]
         for editor, (_, turn) in zip((store, other), both, strict=True):
             editor.write(attrs.evolve(turn, status=Status.DONE, answer="Yes."))
         assert sum(one.id == chat.id for one, _ in both) == 1
@@ -316,7 +324,7 @@ def test_a_killed_writer_loses_at_most_what_it_had_not_stored(path: Path) -> Non
     assert process.stdin
     assert process.stdout
     chat_id = process.stdout.readline().strip()
-    for piece in ("It is ", "not slow.\n"):
+    for piece in ("It is ", "not slow."):
         process.stdin.write(f"{piece}\n")
         process.stdin.flush()
         assert process.stdout.readline() == "stored\n"
@@ -327,7 +335,7 @@ def test_a_killed_writer_loses_at_most_what_it_had_not_stored(path: Path) -> Non
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     after = Store(path)
     (turn,) = after.chat(chat_id).turns
-    assert (turn.status, turn.answer) == (Status.INTERRUPTED, "It is \nnot slow.\n\n")
+    assert (turn.status, turn.answer) == (Status.INTERRUPTED, "It is \nnot slow.\n")
     process.communicate()
     for one in (alive, after):
         one.close()
@@ -388,7 +396,7 @@ def test_damage_that_shows_later_is_put_aside_too(path: Path) -> None:
     # It opens: the tables' description on the first page is whole.
     store = Store(path)
     assert store.moved is None
-    with pytest.raises(StoreError, match=f"{path} was damaged: it was put aside beside a new one"):
+    with pytest.raises(StoreError, match=f"{path} was damaged: it was put aside"):  # noqa: PT012 - any of these
         for listed in store.chats():
             store.chat(listed.id)
         answered(store, store.new_chat(title="another", root="", model="demo"), "one?", "so " * 5000)
