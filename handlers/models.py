@@ -9,7 +9,7 @@ from handlers.arguments import Arguments
 from handlers.desk import Desk
 from handlers.documents import chat_meant, document_path
 from sessions.errors import BadRequest
-from sessions.slots import Slot
+from sessions.slot_rows import Slot
 from sessions.transcript.edits import applied, with_model
 from sessions.transcript.parser import parse
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from context.files import project_root
 from server.compose import folders, options
 from sessions import llama
-from sessions.slots import Counters, Slot, read_table
+from sessions.slot_rows import Counters, Slot, read_table
 from sessions.store import Store
 
 Json = dict[str, Any]

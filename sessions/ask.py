@@ -35,7 +35,8 @@ from sessions.errors import BadRequest, ContextFull, KvasirError, ModelUnavailab
 from sessions.events import Delta, Done, Event, Failed, Loading, Prefill
 from sessions.models import Models, Ready
 from sessions.prompt import Prompt, build
-from sessions.slots import Lease, Priority, draft_owner
+from sessions.slot_rows import Priority
+from sessions.slots import Lease, draft_owner
 from sessions.store import Store
 
 logger = logging.getLogger("kvasir.sessions.ask")
@@ -362,11 +363,12 @@ class Sessions:
     def _usage(
         self, ready: Ready, lease: Lease, prompt: Prompt, finished: Finished, writing: "_Writing"
     ) -> Usage:
-        ready.note_prefill(finished.new, finished.prefill_ms)
-        rate = ready.prefill_rate()
+        rate: float | None = None
         if ready.table is not None:
+            ready.table.note_prefill(finished.new, finished.prefill_ms)
             ready.table.check(lease, finished.cached, finished.new)
             ready.table.holds(lease, prompt, finished.prompt)
+            rate = ready.table.prefill_rate()
         return Usage(
             prompt=finished.prompt,
             cached=finished.cached,
@@ -417,8 +419,8 @@ class Sessions:
                 for task in (work, unwanted):
                     task.cancel()
                 await asyncio.gather(work, unwanted, return_exceptions=True)
-            ready.note_prefill(finished.new, finished.prefill_ms)
             if ready.table is not None:
+                ready.table.note_prefill(finished.new, finished.prefill_ms)
                 ready.table.warmed(finished.new)
                 ready.table.holds(lease, prompt, finished.prompt)
             return Warmed(finished.prompt, finished.cached, finished.new, complete=True)

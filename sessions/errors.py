@@ -74,7 +74,7 @@ class ContextFull(ModelError):
     def __init__(self, prompt_tokens: int, window_tokens: int) -> None:
         super().__init__(
             f"The prompt has {prompt_tokens} tokens, the model takes {window_tokens}:"
-            f" {prompt_tokens - window_tokens} too many.",
+            f" {max(1, prompt_tokens - window_tokens)} too many.",
             hint="Choose fewer files, a smaller selection or a larger context. Nothing was evaluated.",
         )
         self.prompt_tokens = prompt_tokens

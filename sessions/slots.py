@@ -20,7 +20,6 @@ import secrets
 import sqlite3
 import time
 from collections.abc import AsyncGenerator, Generator
-from enum import IntEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -28,29 +27,23 @@ import attrs
 
 from sessions.errors import ModelError, StoreError
 from sessions.prompt import Chain, Prompt, shared
+from sessions.slot_rows import Counters, Priority, Saved, Slot, SlotRows
 
 logger = logging.getLogger("kvasir.sessions.slots")
 
 SLACK_TOKENS = 8
 """Fewer missing than this is no miss: templates and tokenizers may merge at a border."""
 WORTH_COPYING_CHARACTERS = 256
-"""Evaluating less than this anew costs no more than a save and a restore."""
-WORTH_COPYING_CHARACTERS_PER_TOKEN = 0.6
-"""A copy is of the whole source: at least about a fifth of it must be of use."""
+"""Evaluating less than this anew costs no more than a save and a restore, however fast they are."""
+CHARACTERS_PER_TOKEN = 3.0
+RESTORED_BYTES_PER_MS = 2_000_000
+SAVED_BYTES_PER_MS = 1_000_000
+"""Low figures for a page cache; measured were 2.9 and 1.7 GB/s in memory, 4.7 and 1.6 on disk."""
+MEASURED_TOKENS = 64
 POLL_SECONDS = 0.02
 WANTED_POLL_SECONDS = 0.1
 WARMUP_PATIENCE_SECONDS = 5.0
 """How long a fork waits for a warmup of its parent before it evaluates the prompt itself."""
-
-
-_FILE = "slots.db"
-
-
-class Priority(IntEnum):
-    """An ask never waits for a warmup that it cannot use."""
-
-    WARMUP = 0
-    ASK = 1
 
 
 class SlotFiles(Protocol):
@@ -58,49 +51,6 @@ class SlotFiles(Protocol):
 
     async def save(self, slot: int, filename: str) -> int: ...
     async def restore(self, slot: int, filename: str) -> int: ...
-
-
-@attrs.frozen
-class Slot:
-    """One row of the table.
-
-    ``doing`` is the chain that is being evaluated, empty when idle; ``tokens`` the longest known prefix of
-    what it holds.
-    """
-
-    number: int
-    owner: str
-    chain: Chain
-    tokens: int
-    used: float
-    doing: Chain
-    priority: Priority
-
-
-@attrs.frozen
-class Saved:
-    """KV of a slot in a file."""
-
-    filename: str
-    owner: str
-    chain: Chain
-    size_bytes: int
-    used: float
-
-
-@attrs.frozen
-class Counters:
-    """Since the server was started. ``missed_tokens`` were expected in a slot and evaluated again."""
-
-    answers: int = 0
-    misses: int = 0
-    missed_tokens: int = 0
-    cached_tokens: int = 0
-    new_tokens: int = 0
-    warmups: int = 0
-    warmed_tokens: int = 0
-    saves: int = 0
-    restores: int = 0
 
 
 @attrs.define
@@ -118,46 +68,39 @@ class Lease:
     """Set when an ask needs the slot of this warmup."""
 
 
-_KNOWN_TOKENS = (
-    "ifnull((SELECT max(prefixes.tokens) FROM prefixes WHERE digest IN (SELECT value FROM json_each({}))), 0)"
-)
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS slots (
-    number INTEGER PRIMARY KEY, owner TEXT NOT NULL DEFAULT '', chain TEXT NOT NULL DEFAULT '[]',
-    used REAL NOT NULL DEFAULT 0, doing TEXT NOT NULL DEFAULT '[]', priority INTEGER NOT NULL DEFAULT 1,
-    wanted INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE IF NOT EXISTS saved (
-    filename TEXT PRIMARY KEY, owner TEXT NOT NULL, chain TEXT NOT NULL, size_bytes INTEGER NOT NULL,
-    used REAL NOT NULL
-);
-CREATE TABLE IF NOT EXISTS prefixes (digest TEXT PRIMARY KEY, tokens INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-"""
-
-
 class SlotTable:
-    """The slots of one running server. ``directory`` is the server's own and goes with it."""
+    """The slots of one running server. ``directory`` is the server's own and goes with it.
 
-    def __init__(
-        self, directory: Path, kv_directory: Path, slots: int, server: SlotFiles, budget_bytes: int
+    ``guessed_bytes_per_token`` is the size of saved KV until some was saved.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a running server consists of
+        self,
+        directory: Path,
+        kv_directory: Path,
+        slots: int,
+        server: SlotFiles,
+        budget_bytes: int,
+        guessed_bytes_per_token: float = 20_000,
     ) -> None:
         self._directory = directory
         self._kv_directory = kv_directory
         self._server = server
         self._budget_bytes = budget_bytes
+        self._guessed_bytes_per_token = guessed_bytes_per_token
         self._released = asyncio.Event()
-        self._database = sqlite3.connect(directory / _FILE, timeout=2.0, isolation_level=None)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = OFF")
-        self._database.executescript(_SCHEMA)
-        self._database.executemany(
-            "INSERT OR IGNORE INTO slots (number) VALUES (?)", [(number,) for number in range(slots)]
-        )
+        self._rows = SlotRows(directory, slots)
 
     def close(self) -> None:
-        self._database.close()
+        self._rows.close()
+
+    def slots(self) -> list[Slot]:
+        """All slots, by number."""
+        return self._rows.slots()
+
+    def counters(self) -> Counters:
+        """What was counted since the server was started, by all processes."""
+        return self._rows.counters()
 
     @contextlib.asynccontextmanager
     async def lease(self, owner: str, prompt: Prompt, priority: Priority) -> AsyncGenerator[Lease]:
@@ -175,66 +118,55 @@ class SlotTable:
                     watch.cancel()
                 # What goes on in a slot that nobody has locked is never looked at.
                 with contextlib.suppress(sqlite3.Error):
-                    self._update(slot.number, doing="[]", wanted=0, used=time.time())
+                    self._rows.update(slot.number, doing="[]", wanted=0, used=time.time())
                 os.close(lock)
                 self._released.set()
 
     def holds(self, lease: Lease, prompt: Prompt, tokens: int) -> None:
         """The leased slot now holds all of ``prompt``, which is ``tokens`` long."""
-        self._update(lease.slot, chain=json.dumps(prompt.chain))
-        # An ask counts the template's words after the question, which a warmup has not evaluated.
-        self._database.execute(
-            "INSERT INTO prefixes VALUES (?, ?)"
-            " ON CONFLICT (digest) DO UPDATE SET tokens = min(tokens, excluded.tokens)",
-            (prompt.chain[-1], tokens),
-        )
+        self._rows.holds(lease.slot, prompt.chain)
+        self._rows.learn(prompt.chain[-1], tokens)
 
     def check(self, lease: Lease, cached: int, new: int) -> int:
         """Compare what an answer found in its slot with what was expected; tokens missed, 0 when none."""
         missed = max(0, lease.expected - cached)
         missed = 0 if missed <= SLACK_TOKENS else missed
-        self._count({"answers": 1, "cached_tokens": cached, "new_tokens": new})
+        self._rows.count({"answers": 1, "cached_tokens": cached, "new_tokens": new})
         if missed:
             logger.warning("slot %s held %s tokens instead of %s", lease.slot, cached, lease.expected)
-            self._count({"misses": 1, "missed_tokens": missed})
+            self._rows.count({"misses": 1, "missed_tokens": missed})
             if lease.restored and cached < lease.expected // 2:
                 # Sliding-window and recurrent models on older servers: a restore reports success, yields nothing.
-                self._count({"restores_useless": 1})
+                self._rows.count({"restores_useless": 1})
         return missed
 
     def warmed(self, new: int) -> None:
         """Count a warmup that evaluated ``new`` tokens."""
-        self._count({"warmups": 1, "warmed_tokens": new})
+        self._rows.count({"warmups": 1, "warmed_tokens": new})
 
-    def expected(self, chain: Chain) -> int:
-        """The longest known count of tokens among the prefixes of a chain."""
-        row = self._database.execute(f"SELECT {_KNOWN_TOKENS.format('?')}", (json.dumps(chain),)).fetchone()
-        return row[0]
+    def note_prefill(self, tokens: int, milliseconds: float) -> None:
+        """Measure the speed of the model; a few tokens say little about it."""
+        if tokens >= MEASURED_TOKENS and milliseconds > 0:
+            self._rows.count({"prefilled_tokens": tokens, "prefill_us": round(milliseconds * 1000)})
 
-    def _slot(self, number: int) -> Slot:
-        return self.slots()[number]
-
-    def slots(self) -> list[Slot]:
-        """All slots, by number."""
-        return _slots(self._database)
-
-    def counters(self) -> Counters:
-        """What was counted since the server was started, by all processes."""
-        return _counters(self._database)
+    def prefill_rate(self) -> float | None:
+        """Tokens evaluated in a millisecond, on average since the server was started."""
+        spent_us = self._rows.count_of("prefill_us")
+        return self._rows.count_of("prefilled_tokens") / spent_us * 1000 if spent_us else None
 
     # --- waiting for a slot ------------------------------------------------------------------------
 
     async def _acquired(self, owner: str, chain: Chain, priority: Priority) -> tuple[Slot, int]:
         while True:
             self._released.clear()
-            rows = self.slots()
+            rows = self._rows.slots()
             choices = _in_order_of_choice(rows, owner, chain)
             ahead = self._on_its_way(rows, chain) if priority is Priority.ASK else 0
             for slot in choices:
                 if shared(slot.chain, chain) < ahead:
                     continue
                 if (lock := self._locked(slot.number)) is not None:
-                    self._update(slot.number, doing=json.dumps(chain), priority=int(priority), wanted=0)
+                    self._rows.update(slot.number, doing=json.dumps(chain), priority=int(priority), wanted=0)
                     return slot, lock
             if priority is Priority.ASK:
                 self._want(choices, chain)
@@ -270,14 +202,11 @@ class SlotTable:
         """Ask the first warmup in our way to stop; one that is doing our own work is worth waiting for."""
         warming = [slot for slot in choices if slot.priority is Priority.WARMUP and slot.doing]
         if warming and not any(_leads_to(slot.doing, chain) for slot in warming):
-            self._update(warming[0].number, wanted=1)
+            self._rows.update(warming[0].number, wanted=1)
 
     async def _watch(self, lease: Lease) -> None:
         while True:
-            row = self._database.execute(
-                "SELECT wanted FROM slots WHERE number = ?", (lease.slot,)
-            ).fetchone()
-            if row[0]:
+            if self._rows.is_wanted(lease.slot):
                 lease.unwanted.set()
                 return
             await asyncio.sleep(WANTED_POLL_SECONDS)
@@ -287,7 +216,7 @@ class SlotTable:
     async def _prepared(self, slot: Slot, owner: str, prompt: Prompt, priority: Priority) -> Lease:
         chain = prompt.chain
         held = shared(slot.chain, chain)
-        self._update(slot.number, owner=owner, chain=json.dumps(chain[:held]), priority=int(priority))
+        self._rows.update(slot.number, owner=owner, chain=json.dumps(chain[:held]), priority=int(priority))
         if self._loses(slot, owner, prompt):
             await self._save(slot)
         restored = False
@@ -295,11 +224,11 @@ class SlotTable:
         saved = await self._copied(source) if isinstance(source, Slot) else source
         if saved is not None:
             # A restore that fails or is not waited for leaves the slot empty.
-            self._update(slot.number, chain="[]")
+            self._rows.holds(slot.number, ())
             restored = await self._restore(slot, saved)
             held = shared(saved.chain, chain) if restored else 0
-            self._update(slot.number, chain=json.dumps(chain[:held]))
-        return Lease(slot.number, self.expected(chain[:held]), restored, complete=held == len(chain))
+            self._rows.holds(slot.number, chain[:held])
+        return Lease(slot.number, self._rows.expected(chain[:held]), restored, complete=held == len(chain))
 
     def _loses(self, slot: Slot, owner: str, prompt: Prompt) -> bool:
         """Whether this slot holds a chat of somebody else that is nowhere else."""
@@ -307,19 +236,39 @@ class SlotTable:
             return False
         if len(slot.chain) <= shared(slot.chain, prompt.chain):
             return False
-        return all(shared(saved.chain, slot.chain) < len(slot.chain) for saved in self._saved())
+        return all(shared(saved.chain, slot.chain) < len(slot.chain) for saved in self._rows.saved())
 
     def _source(self, target: Slot, prompt: Prompt, held: int) -> Slot | Saved | None:
         """The slot or file that shares so much more than the target that a copy is worth it."""
-        if self._count_of("restores_useless"):
+        if self._rows.count_of("restores_useless"):
             return None
-        candidates = [*self._saved(), *(slot for slot in self.slots() if slot.number != target.number)]
+        candidates = [
+            *self._rows.saved(),
+            *(slot for slot in self._rows.slots() if slot.number != target.number),
+        ]
         best = max(candidates, key=lambda one: shared(one.chain, prompt.chain), default=None)
         if best is None:
             return None
         gain = _characters(prompt, shared(best.chain, prompt.chain)) - _characters(prompt, held)
-        least = max(WORTH_COPYING_CHARACTERS, WORTH_COPYING_CHARACTERS_PER_TOKEN * self.expected(best.chain))
-        return best if gain >= least else None
+        return best if self._is_worth_a_copy(gain, best) else None
+
+    def _is_worth_a_copy(self, characters: int, source: Slot | Saved) -> bool:
+        """Whether evaluating so much of the prompt takes longer than copying all of the source."""
+        if characters < WORTH_COPYING_CHARACTERS:
+            return False
+        rate = self.prefill_rate()
+        if rate is None:
+            return True
+        if isinstance(source, Saved):
+            copy_ms = source.size_bytes / RESTORED_BYTES_PER_MS
+        else:
+            size_bytes = source.tokens * self._bytes_per_token()
+            copy_ms = size_bytes / SAVED_BYTES_PER_MS + size_bytes / RESTORED_BYTES_PER_MS
+        return characters / CHARACTERS_PER_TOKEN / rate > copy_ms
+
+    def _bytes_per_token(self) -> float:
+        sizes = ((saved.size_bytes, self._rows.expected(saved.chain)) for saved in self._rows.saved())
+        return max((size / tokens for size, tokens in sizes if tokens), default=self._guessed_bytes_per_token)
 
     async def _restore(self, target: Slot, saved: Saved) -> bool:
         """Bring a file into a slot; whether that worked."""
@@ -329,8 +278,8 @@ class SlotTable:
             logger.warning("slot %s was not restored: %s", target.number, error)
             self._forget(saved)
             return False
-        self._database.execute("UPDATE saved SET used = ? WHERE filename = ?", (time.time(), saved.filename))
-        self._count({"restores": 1})
+        self._rows.restored(saved, time.time())
+        self._rows.count({"restores": 1})
         return True
 
     async def _copied(self, source: Slot) -> Saved | None:
@@ -338,7 +287,7 @@ class SlotTable:
         if (lock := await self._locked_soon(source.number)) is None:
             return None
         try:
-            return await self._save(self._slot(source.number))
+            return await self._save(self._rows.slot(source.number))
         finally:
             os.close(lock)
             self._released.set()
@@ -347,7 +296,7 @@ class SlotTable:
         """A lock on a slot, after a warmup that is about to end. Two that wait for each other both give up."""
         patience = time.monotonic() + WARMUP_PATIENCE_SECONDS
         while (lock := self._locked(number)) is None:
-            if self._slot(number).priority is not Priority.WARMUP or time.monotonic() > patience:
+            if self._rows.slot(number).priority is not Priority.WARMUP or time.monotonic() > patience:
                 return None
             await asyncio.sleep(POLL_SECONDS)
         return lock
@@ -364,67 +313,28 @@ class SlotTable:
             logger.warning("slot %s was not saved: %s", slot.number, error)
             return None
         saved = Saved(filename, slot.owner, slot.chain, size_bytes, time.time())
-        with self._transaction():
-            for old in self._saved():
+        with self._rows.transaction():
+            for old in self._rows.saved():
                 # An older state of the same chat, or any that this one contains, is of no more use.
                 if shared(old.chain, saved.chain) == len(old.chain):
                     self._forget(old)
-            self._database.execute(
-                "INSERT INTO saved VALUES (?, ?, ?, ?, ?)",
-                (saved.filename, saved.owner, json.dumps(saved.chain), size_bytes, saved.used),
-            )
+            self._rows.keep(saved)
             self._trim()
-        self._count({"saves": 1})
+        self._rows.count({"saves": 1})
         return saved if size_bytes <= self._budget_bytes else None
 
     def _trim(self) -> None:
         """Drop the least recently used files beyond the budget."""
         total = 0
-        for saved in sorted(self._saved(), key=lambda one: one.used, reverse=True):
+        for saved in sorted(self._rows.saved(), key=lambda one: one.used, reverse=True):
             total += saved.size_bytes
             if total > self._budget_bytes:
                 self._forget(saved)
 
     def _forget(self, saved: Saved) -> None:
-        self._database.execute("DELETE FROM saved WHERE filename = ?", (saved.filename,))
+        self._rows.forget(saved)
         with contextlib.suppress(OSError):
             (self._kv_directory / saved.filename).unlink()
-
-    # --- the table ---------------------------------------------------------------------------------
-
-    def _saved(self) -> list[Saved]:
-        rows = self._database.execute("SELECT filename, owner, chain, size_bytes, used FROM saved")
-        return [
-            Saved(filename, owner, _chain(chain), size, used) for filename, owner, chain, size, used in rows
-        ]
-
-    def _update(self, number: int, **values: str | float) -> None:
-        columns = ", ".join(f"{name} = ?" for name in values)
-        self._database.execute(
-            f"UPDATE slots SET {columns} WHERE number = ?",  # noqa: S608 - our own column names
-            (*values.values(), number),
-        )
-
-    def _count(self, counts: dict[str, int]) -> None:
-        self._database.executemany(
-            "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
-            counts.items(),
-        )
-
-    def _count_of(self, name: str) -> int:
-        row = self._database.execute("SELECT value FROM counters WHERE name = ?", (name,)).fetchone()
-        return 0 if row is None else row[0]
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Generator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._database.execute("COMMIT")
-        except BaseException:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-            raise
 
     @contextlib.contextmanager
     def _told(self) -> Generator[None]:
@@ -435,15 +345,6 @@ class SlotTable:
                 f"The table of slots in {self._directory} cannot be used: {error}.",
                 hint='Free some space, or start anew with "kvasir server stop".',
             ) from error
-
-
-def read_table(directory: Path) -> tuple[list[Slot], Counters]:
-    """The table of a running server, for a process that does not use it; ``sqlite3.Error`` without one."""
-    database = sqlite3.connect(f"{(directory / _FILE).as_uri()}?mode=ro", timeout=2.0, uri=True)
-    try:
-        return _slots(database), _counters(database)
-    finally:
-        database.close()
 
 
 def draft_owner(editor: str) -> str:
@@ -487,24 +388,3 @@ def _leads_to(doing: Chain, chain: Chain) -> bool:
 
 def _characters(prompt: Prompt, parts: int) -> int:
     return prompt.parts[parts - 1].end if parts else 0
-
-
-def _slots(database: sqlite3.Connection) -> list[Slot]:
-    rows = database.execute(
-        f"SELECT number, owner, chain, {_KNOWN_TOKENS.format('chain')}, used, doing, priority"
-        " FROM slots ORDER BY number"
-    )
-    return [
-        Slot(number, owner, _chain(chain), tokens, used, _chain(doing), Priority(priority))
-        for number, owner, chain, tokens, used, doing, priority in rows
-    ]
-
-
-def _counters(database: sqlite3.Connection) -> Counters:
-    names = {field.name for field in attrs.fields(Counters)}
-    rows = database.execute("SELECT name, value FROM counters").fetchall()
-    return Counters(**{name: value for name, value in rows if name in names})
-
-
-def _chain(text: str) -> Chain:
-    return tuple(json.loads(text))

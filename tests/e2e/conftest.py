@@ -25,6 +25,7 @@ model = "demo"
 [models.demo]
 max_tokens = 24
 temperature = 0.0
+threads = 1
 slots = 2
 context = 16384
 
@@ -32,6 +33,7 @@ context = 16384
 path = "{path}"
 max_tokens = 6000
 temperature = 0.0
+threads = 1
 slots = 2
 context = 16384
 

@@ -165,16 +165,3 @@ async def test_tokens_are_counted_by_the_server_and_guessed_without_it(
     fake.script["/tokenize"] = [refusal(500, "no")]
     assert await count("x" * 100) == 100 / CHARACTERS_PER_TOKEN
     await known.close()
-
-
-async def test_prefill_speed_is_measured_on_prompts_of_some_size(
-    fake: FakeLlamaServer, tmp_path: Path
-) -> None:
-    known = models(tmp_path, remote=ModelSettings(url=fake.url))
-    ready = await known.ready("remote", lambda _: None)
-    ready.note_prefill(3, 100.0)
-    assert ready.prefill_rate() is None
-    ready.note_prefill(500, 100.0)
-    ready.note_prefill(3, 100.0)
-    assert ready.prefill_rate() == 5.0
-    await known.close()

@@ -24,7 +24,8 @@ from sessions import slots as slots_module
 from sessions.chat import Status, Turn
 from sessions.errors import ModelRefused, StoreError
 from sessions.prompt import Chain, Prompt, build, shared
-from sessions.slots import Lease, Priority, SlotTable, draft_owner, read_table
+from sessions.slot_rows import Priority, read_table
+from sessions.slots import Lease, SlotTable, draft_owner
 
 T = TypeVar("T")
 ROOMS = Path(slots_module.__file__).parent.parent
@@ -244,7 +245,7 @@ class SlotsInUse(RuleBasedStateMachine):
 
     @invariant()
     def files_are_those_of_the_table(self) -> None:
-        listed = {saved.filename: saved for saved in self.processes[0]._saved()}
+        listed = {saved.filename: saved for saved in self.processes[0]._rows.saved()}
         assert set(listed) == {path.name for path in self.server.directory.iterdir()}
         for name, saved in listed.items():
             assert self.server.files[name][: len(saved.chain)] == saved.chain
@@ -281,6 +282,10 @@ async def test_a_fork_leaves_its_parent_as_it_was(two: Table) -> None:
 
 async def test_what_costs_less_than_a_copy_is_evaluated_anew(two: Table) -> None:
     await two.ask("a", prompt("why?", "and then?"))
+    two.slots.note_prefill(3, 100.0)
+    assert two.slots.prefill_rate() is None
+    two.slots.note_prefill(100_000, 10.0)
+    assert two.slots.prefill_rate() == 10_000
     # They share the system prompt, and a copy would be of the whole other chat.
     lease = await two.ask("b", prompt("why?", base=()))
     assert (lease.expected, lease.restored, two.server.calls) == (0, False, [])
@@ -298,7 +303,7 @@ async def test_chats_that_take_turns_stay_warm(two: Table) -> None:
     counters = two.slots.counters()
     assert counters.restores >= 3 * 5
     # Per chat the last state is kept, no older one.
-    assert {saved.owner for saved in two.slots._saved()} <= set(asked)
+    assert {saved.owner for saved in two.slots._rows.saved()} <= set(asked)
     assert len(list(two.server.directory.iterdir())) <= len(asked)
 
 
@@ -309,7 +314,7 @@ async def test_the_least_recently_saved_goes_when_the_budget_is_spent(tmp_path: 
     sizes = [path.stat().st_size for path in made.server.directory.iterdir()]
     assert sum(sizes) == made.budget_bytes
     # The last two are in the slots.
-    assert {saved.owner for saved in made.slots._saved()} == {"c", "d"}
+    assert {saved.owner for saved in made.slots._rows.saved()} == {"c", "d"}
     made.slots.close()
 
 
@@ -331,7 +336,7 @@ async def test_a_restore_that_fails_is_no_more_than_a_cold_slot(two: Table) -> N
     await two.ask("a", prompt("why?", "and then?"))
     fork = await two.ask("b", prompt("why?", "or else?"))
     assert (fork.expected, fork.restored) == (0, False)
-    assert two.slots._saved() == []
+    assert two.slots._rows.saved() == []
     assert list(two.server.directory.iterdir()) == []
 
 
@@ -345,7 +350,7 @@ async def test_a_copy_that_is_not_waited_for_leaves_nothing_to_rely_on(two: Tabl
     asking.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await asking
-    listed = {saved.filename for saved in two.slots._saved()}
+    listed = {saved.filename for saved in two.slots._rows.saved()}
     assert {path.name for path in two.server.directory.iterdir()} == listed
     for slot in two.slots.slots():
         assert shared(slot.chain, two.server.held[slot.number]) == len(slot.chain)
@@ -417,7 +422,7 @@ async def test_an_ask_waits_for_the_warmup_of_its_own_context(tmp_path: Path) ->
         asking = asyncio.create_task(_slot(other, "a", prompt("why?"), Priority.ASK))
         await until(lambda: len(wants) > 2)
         assert not warming.unwanted.is_set()
-        (wanted,) = made.slots._database.execute("SELECT wanted FROM slots").fetchone()
+        (wanted,) = made.slots._rows._database.execute("SELECT wanted FROM slots").fetchone()
         assert not wanted
         made.server.evaluate(warming.slot, prompt("wh"), len(prompt("wh").chain) - 1)
     assert await asking == warming.slot
@@ -480,7 +485,8 @@ import asyncio, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from sessions.prompt import build
-from sessions.slots import Priority, SlotTable
+from sessions.slot_rows import Priority
+from sessions.slots import SlotTable
 
 class NoFiles:
     async def save(self, slot, filename): raise AssertionError
@@ -510,14 +516,14 @@ asyncio.run(main())
 
 
 async def test_a_table_that_cannot_be_written_is_told(two: Table) -> None:
-    (pages,) = two.slots._database.execute("PRAGMA page_count").fetchone()
-    two.slots._database.execute(f"PRAGMA max_page_count = {pages}")
+    (pages,) = two.slots._rows._database.execute("PRAGMA page_count").fetchone()
+    two.slots._rows._database.execute(f"PRAGMA max_page_count = {pages}")
     wide = build([Segment(Kind.FILE, f"{n}.py", "") for n in range(2000)], [], (), "why?")
     with pytest.raises(
         StoreError, match=r"The table of slots in .* cannot be used: database or disk is full"
     ):
         await two.ask("a", wide)
-    two.slots._database.execute("PRAGMA max_page_count = 100000")
+    two.slots._rows._database.execute("PRAGMA max_page_count = 100000")
     assert (await two.ask("a", wide)).expected == 0
 
 
