@@ -1,8 +1,12 @@
 """Files as text: what the editor has open wins over the disk; what cannot be shown is refused in words."""
 
+import contextlib
 import fnmatch
+import os
 import stat
 import subprocess
+import time
+from collections.abc import Generator
 from pathlib import Path
 
 import attrs
@@ -11,6 +15,7 @@ from context.errors import Unreadable
 from context.ports import OpenText, nothing_open
 
 SNIFF_BYTES = 8192
+SETTLED_SECONDS = 2.0
 
 SECRET_NAMES = (
     ".env", ".env.*", "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.kdbx", "id_rsa*", "id_ed25519*",
@@ -25,13 +30,25 @@ class Files:
 
     open_text: OpenText = nothing_open
     max_bytes: int = 512 * 1024
+    _read: dict[Path, tuple[tuple[int, int, int], str]] = attrs.field(
+        factory=dict[Path, tuple[tuple[int, int, int], str]], init=False, repr=False, eq=False
+    )
+    """What was read, by the file's number, size and time."""
 
     def read(self, path: Path) -> str:
         """The text of a file with plain line feeds; ``Unreadable`` when it is not a text to show."""
         text = self.open_text(path)
-        if text is None:
-            text = _decoded(path, _bytes(path, self.max_bytes))
-        return unified(text)
+        if text is not None:
+            return unified(text)
+        found = _found(path, self.max_bytes)
+        stamp = (found.st_ino, found.st_size, found.st_mtime_ns)
+        if (known := self._read.get(path)) is not None and known[0] == stamp:
+            return known[1]
+        text = unified(_decoded(path, _bytes(path)))
+        # A file that was just written may be written again without a later time.
+        if time.time() - found.st_mtime > SETTLED_SECONDS:
+            self._read[path] = (stamp, text)
+        return text
 
 
 def unified(text: str) -> str:
@@ -74,20 +91,32 @@ def is_secret(path: Path) -> bool:
     return any(fnmatch.fnmatch(path.name.lower(), pattern) for pattern in SECRET_NAMES)
 
 
-def _bytes(path: Path, max_bytes: int) -> bytes:
-    try:
+def _found(path: Path, max_bytes: int) -> os.stat_result:
+    """A file that can be read whole."""
+    with _told(path):
         found = path.stat()
-        if stat.S_ISDIR(found.st_mode):
-            raise Unreadable(f"{path} is a folder.", hint="Name its files, or ask about the project.")
-        if not stat.S_ISREG(found.st_mode):
-            raise Unreadable(f"{path} is not a file but a device or a pipe.", hint="Only text can be sent.")
-        if found.st_size > max_bytes:
-            size, most = found.st_size // 1024, max_bytes // 1024
-            raise Unreadable(
-                f"{path} has {size} KiB; files over {most} KiB are not sent whole.",
-                hint="Select the lines that matter.",
-            )
+    if stat.S_ISDIR(found.st_mode):
+        raise Unreadable(f"{path} is a folder.", hint="Name its files, or ask about the project.")
+    if not stat.S_ISREG(found.st_mode):
+        raise Unreadable(f"{path} is not a file but a device or a pipe.", hint="Only text can be sent.")
+    if found.st_size > max_bytes:
+        size, most = found.st_size // 1024, max_bytes // 1024
+        raise Unreadable(
+            f"{path} has {size} KiB; files over {most} KiB are not sent whole.",
+            hint="Select the lines that matter.",
+        )
+    return found
+
+
+def _bytes(path: Path) -> bytes:
+    with _told(path):
         return path.read_bytes()
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Generator[None]:
+    try:
+        yield
     except FileNotFoundError as error:
         raise Unreadable(f"{path} does not exist.", hint="Save it, or choose another file.") from error
     except OSError as error:

@@ -115,7 +115,7 @@ async def _packed(
 
 
 async def _fitting(segments: list[Segment], count: CountTokens, budget_tokens: int) -> list[Segment]:
-    """The longest run of leading segments within the budget, by bisection: counting asks the model's server."""
+    """The longest run of leading segments within the budget; by bisection, as counting asks a server."""
     low, high = 0, len(segments)
     if await count("".join(part.block for part in segments)) <= budget_tokens:
         return segments

@@ -11,7 +11,7 @@ from handlers.desk import Desk
 from handlers.documents import document_path
 from handlers.editor import Kind, Phase, Place, Report, State, Stream
 from handlers.jobs import Job
-from sessions.ask import Asking
+from sessions.asking import Asking
 from sessions.chat import Status, Turn
 from sessions.events import Delta, Done, Failed, Loading, Prefill
 from sessions.settings import DEMO

@@ -112,7 +112,7 @@ def _models() -> Iterator[Finding]:
         yield Finding(
             well=True,
             what="Model: the demo model, which makes no sense; all else about it is real.",
-            todo=f"For answers, write into {folders().config_file}: [models.NAME] with the path of a GGUF file,"
+            todo=f"For answers, write into {folders().config_file} [models.NAME] with a path to a GGUF file,"
             " or the url of a llama-server.",
         )
     else:

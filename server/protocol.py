@@ -84,6 +84,7 @@ class Protocol(LanguageServerProtocol):
         self.begun = asyncio.Event()
         """Set when the client has said who it is."""
         self._ids = itertools.count(1)
+        self._late: dict[str, Callable[[], None]] = {}
 
     @property
     def in_flight(self) -> int:
@@ -96,7 +97,7 @@ class Protocol(LanguageServerProtocol):
             self._refuse(None, types.ErrorCodes.InvalidRequest, "That is not a JSON-RPC 2.0 message.")
             return
         message = cast("dict[str, Any]", data)
-        if self._out_of_turn(message):
+        if self._out_of_turn(message) or self._came_late(message):
             return
         try:
             self.handle_message(self.structure_message(message))
@@ -136,6 +137,13 @@ class Protocol(LanguageServerProtocol):
             )
             return True
         return False
+
+    def _came_late(self, message: dict[str, Any]) -> bool:
+        """Tell who gave up waiting for this answer that the client is there."""
+        told = None if "method" in message else self._late.pop(str(message.get("id")), None)
+        if told is not None:
+            told()
+        return told is not None
 
     def _unfit(self, message: dict[str, Any], error: JsonRpcException) -> None:
         """A message that does not fit its type: nobody may wait for ever, in either direction."""
@@ -240,15 +248,22 @@ class Protocol(LanguageServerProtocol):
         result = command(params)
         return await result if inspect.isawaitable(result) else result
 
-    async def ask(self, method: str, params: object, limit_s: float) -> Any:  # noqa: ANN401 (the method's result)
+    async def ask(
+        self, method: str, params: object, limit_s: float, late: Callable[[], None] | None = None
+    ) -> Any:  # noqa: ANN401 (the method's result)
         """Send a request to the client.
 
-        ``TimeoutError`` after ``limit_s`` seconds without an answer (and then nothing of it is kept),
-        ``JsonRpcException`` when it answers with an error or with something else than the method's result.
+        ``TimeoutError`` after ``limit_s`` seconds without an answer (and then nothing of it is kept, but that
+        ``late`` is called if the answer comes after all), ``JsonRpcException`` when it answers with an error
+        or with something else than the method's result.
         """
         msg_id = f"kvasir-{next(self._ids)}"
         try:
             return await asyncio.wait_for(self.send_request_async(method, params, msg_id), limit_s)
+        except TimeoutError:
+            if late is not None:
+                self._late[msg_id] = late
+            raise
         finally:
             self._request_futures.pop(msg_id, None)
             self._result_types.pop(msg_id, None)

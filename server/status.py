@@ -116,8 +116,9 @@ def _print_server(console: Console, server: Json) -> None:
     )
     if server["cachedShare"] is not None:
         console.print(
-            f"         {counters['answers']} answers, {100 * server['cachedShare']:.1f} % of their prompt tokens"
-            f" were cached, {counters['misses']} misses; {counters['warmed_tokens']} tokens warmed ahead",
+            f"         {counters['answers']} answers, {100 * server['cachedShare']:.1f} %"
+            f" of their prompt tokens were cached, {counters['misses']} misses;"
+            f" {counters['warmed_tokens']} tokens warmed ahead",
             highlight=False,
         )
     table = Table(

@@ -20,7 +20,8 @@ from context.files import project_root
 from context.gather import Wanted
 from context.selection import Selection
 from server.compose import folders, log_to, options, sessions
-from sessions.ask import Asking, Question, Sessions
+from sessions.ask import Question, Sessions
+from sessions.asking import Asking
 from sessions.chat import Turn
 from sessions.errors import BadRequest
 from sessions.events import Delta, Done, Event, Failed, Loading, Prefill

@@ -29,10 +29,11 @@ from context.files import Files, unified
 from context.gather import Gathered, Wanted, changes, gather
 from context.segment import Kind, Segment
 from sessions import modes
+from sessions.asking import Asking, Writing
 from sessions.backends.llama import ANY_SLOT, Finished
 from sessions.chat import Chat, Status, Turn, Usage
 from sessions.errors import BadRequest, ContextFull, KvasirError, ModelUnavailable, NotFound
-from sessions.events import Delta, Done, Event, Failed, Loading, Prefill
+from sessions.events import Delta, Event, Loading, Prefill
 from sessions.models import Models, Ready
 from sessions.prompt import Prompt, build
 from sessions.slot_rows import Priority
@@ -43,8 +44,6 @@ logger = logging.getLogger("kvasir.sessions.ask")
 
 T = TypeVar("T")
 
-FLUSH_SECONDS = 0.25
-"""How often an answer is stored while it streams: what a killed process can lose."""
 DRAFT_SECONDS = 120.0
 """How long gathered context may be asked about without looking for new files in the project."""
 QUESTION_TOKENS = 1024
@@ -91,37 +90,6 @@ class _Draft:
     model: str
     gathered: Gathered
     made: float
-
-
-class Asking:
-    """An answer on its way: events as they come, and a way to stop it."""
-
-    def __init__(self, chat: Chat, turn: Turn, notes: tuple[str, ...]) -> None:
-        self.chat = chat
-        self.turn = turn
-        self.notes = notes
-        self.work: asyncio.Task[Usage] | None = None
-        self.text = ""
-        """The answer as far as it has come."""
-        self._events: asyncio.Queue[Event] = asyncio.Queue()
-
-    def tell(self, event: Event) -> None:
-        """Hand an event to whoever shows the answer."""
-        if isinstance(event, Delta) and not event.reasoning:
-            self.text += event.text
-        self._events.put_nowait(event)
-
-    def stop(self) -> None:
-        """End the answer where it is; ``Done`` follows, with what there is."""
-        if self.work is not None:
-            self.work.cancel()
-
-    async def events(self) -> AsyncGenerator[Event]:
-        while True:
-            event = await self._events.get()
-            yield event
-            if isinstance(event, Done | Failed):
-                return
 
 
 class Sessions:
@@ -292,12 +260,12 @@ class Sessions:
         asking = Asking(chat, turn, notes)
         self._asking[chat.id] = asking
         prompt = build(chat.base, chat.turns[:-1], turn.tail, turn.question)
-        writing = _Writing(self.store, asking, began)
+        writing = Writing(self.store, asking, began)
         asking.work = asyncio.create_task(self._answered(asking, prompt, writing))
         self._spawn(self._answer(asking, asking.work, writing))
         return asking
 
-    async def _answer(self, asking: Asking, work: asyncio.Task[Usage], writing: "_Writing") -> None:
+    async def _answer(self, asking: Asking, work: asyncio.Task[Usage], writing: Writing) -> None:
         """See an answer to its end and store it. Nobody cancels this, however often ``work`` is."""
         keeping = asyncio.create_task(writing.keep())
         usage: Usage | None = None
@@ -323,7 +291,7 @@ class Sessions:
             self._warming.add(warming)
             warming.add_done_callback(self._warming.discard)
 
-    async def _answered(self, asking: Asking, prompt: Prompt, writing: "_Writing") -> Usage:
+    async def _answered(self, asking: Asking, prompt: Prompt, writing: Writing) -> Usage:
         """Stream the answer; a server that is gone before the first word is started again, once."""
         model = asking.turn.model
         ready = await self.models.ready(model, lambda message: asking.tell(Loading(message)))
@@ -338,7 +306,7 @@ class Sessions:
         ready = await self.models.ready(model, lambda message: asking.tell(Loading(message)))
         return await self._streamed(asking, prompt, writing, ready)
 
-    async def _streamed(self, asking: Asking, prompt: Prompt, writing: "_Writing", ready: Ready) -> Usage:
+    async def _streamed(self, asking: Asking, prompt: Prompt, writing: Writing, ready: Ready) -> Usage:
         settings = ready.settings
         async with self._lease(ready, asking.chat.id, prompt, Priority.ASK) as lease:
             stream = ready.server.answer(
@@ -361,7 +329,7 @@ class Sessions:
         raise ModelUnavailable("The model's server ended the answer without a word.", hint="Retry it.")
 
     def _usage(
-        self, ready: Ready, lease: Lease, prompt: Prompt, finished: Finished, writing: "_Writing"
+        self, ready: Ready, lease: Lease, prompt: Prompt, finished: Finished, writing: Writing
     ) -> Usage:
         rate: float | None = None
         if ready.table is not None:
@@ -461,55 +429,6 @@ class Sessions:
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, KvasirError):
             logger.error("a task failed", exc_info=error)
-
-
-class _Writing:
-    """The answer of one turn as it grows: told at once, stored every so often, and ended exactly once."""
-
-    def __init__(self, store: Store, asking: Asking, began: float) -> None:
-        self._store = store
-        self._asking = asking
-        self._began = began
-        self._answer: list[str] = []
-        self._reasoning: list[str] = []
-        self.ttft_ms = 0.0
-
-    @property
-    def begun(self) -> bool:
-        return bool(self._answer or self._reasoning)
-
-    def add(self, delta: Delta) -> None:
-        if not self.begun:
-            self.ttft_ms = (time.monotonic() - self._began) * 1000
-        (self._reasoning if delta.reasoning else self._answer).append(delta.text)
-        self._asking.tell(delta)
-
-    async def keep(self) -> None:
-        """Store what there is every so often. Trouble here is told at the end, if it lasts."""
-        while True:
-            await asyncio.sleep(FLUSH_SECONDS)
-            if self.begun:
-                try:
-                    await asyncio.to_thread(self._store.write, self._turn(Status.ANSWERING))
-                except KvasirError as error:
-                    logger.warning("the answer was not stored yet: %s", error)
-
-    async def end(self, status: Status, usage: Usage | None, error: KvasirError | None) -> None:
-        turn = attrs.evolve(self._turn(status), usage=usage, error="" if error is None else str(error))
-        self._asking.turn = turn
-        try:
-            await asyncio.to_thread(self._store.write, turn)
-        except KvasirError as trouble:
-            error = error or trouble
-        self._asking.tell(Done(turn) if error is None else Failed(turn, error))
-
-    def _turn(self, status: Status) -> Turn:
-        return attrs.evolve(
-            self._asking.turn,
-            status=status,
-            answer="".join(self._answer),
-            reasoning="".join(self._reasoning),
-        )
 
 
 def _up_to(chat: Chat, after: int | None) -> Chat:

@@ -7,9 +7,7 @@ file of llama.cpp's cache, then the demo model.
 
 import asyncio
 import difflib
-import json
 import logging
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +19,7 @@ from context.ports import CountTokens
 from sessions import llama
 from sessions.backends.llama import LlamaServer
 from sessions.demo_model import demo_model
+from sessions.discovery import found_here
 from sessions.errors import ModelError, ModelUnavailable, NotFound
 from sessions.settings import DEMO, ModelSettings, ServerSettings
 from sessions.slots import SlotTable
@@ -29,9 +28,6 @@ logger = logging.getLogger("kvasir.sessions.models")
 
 DEMO_ANSWER_TOKENS = 96
 """The demo model makes no sense, so it need not make much of it."""
-KNOWN_PORTS = (9931, 8080, 8012)
-"""Where llama-server listens by default: since 0.7, before, and in llama.vim's recommendation."""
-PROBE_SECONDS = 0.5
 LOADING_SECONDS = 600.0
 KV_BYTES_PER_TOKEN = 500.0
 KV_BYTES_PER_TOKEN_AND_WEIGHT = 1e-5
@@ -178,7 +174,7 @@ class Models:
             progress("preparing the demo model")
             path = await asyncio.to_thread(demo_model, self._places.models)
         else:
-            path = Path(settings.path).expanduser()
+            path = _path(settings)
         launch = llama.Launch(
             model=path,
             context_tokens=settings.context,
@@ -225,16 +221,16 @@ class Models:
         return next((name for name in self._named if name != DEMO), "")
 
     def _found(self) -> str:
-        for port in KNOWN_PORTS:
-            url = f"http://127.0.0.1:{port}"
-            if (label := _llama_server_at(port)) is not None:
-                name = label or "llama-server"
-                self._named[name] = ModelSettings(url=url)
-                return name
-        if (path := _cached_model()) is not None and _can_serve(self._server):
-            self._named[path.stem] = ModelSettings(path=str(path))
-            return path.stem
-        return ""
+        found = found_here(self._server)
+        if found is None:
+            return ""
+        name, settings = found
+        self._named[name] = settings
+        return name
+
+
+def _path(settings: ModelSettings) -> Path:
+    return Path(settings.path).expanduser()
 
 
 def _of_this_instance(running: llama.Running) -> Path:
@@ -245,51 +241,3 @@ def _of_this_instance(running: llama.Running) -> Path:
             shutil.rmtree(old, ignore_errors=True)
     directory.mkdir(mode=0o700, exist_ok=True)
     return directory
-
-
-def _llama_server_at(port: int) -> str | None:
-    """Label of the model that a llama-server of this very user serves on a port."""
-    if _listener_uid(port) != os.getuid():
-        return None
-    from http.client import HTTPConnection, HTTPException
-
-    connection = HTTPConnection("127.0.0.1", port, timeout=PROBE_SECONDS)
-    try:
-        connection.request("GET", "/props")
-        said = json.loads(connection.getresponse().read())
-        if "default_generation_settings" not in said or "total_slots" not in said:
-            return None
-        return Path(str(said.get("model_alias") or said.get("model_path") or "")).stem
-    except (OSError, HTTPException, ValueError, TypeError):
-        return None
-    finally:
-        connection.close()
-
-
-def _listener_uid(port: int) -> int | None:
-    """Who listens on a loopback port, by ``/proc/net/tcp``: code is not handed to another user's program."""
-    try:
-        rows = Path("/proc/net/tcp").read_text().splitlines()[1:]
-    except OSError:
-        return os.getuid()  # not Linux: no way to tell
-    for row in rows:
-        fields = row.split()
-        address, _, hexadecimal = fields[1].partition(":")
-        if fields[3] == "0A" and address in ("0100007F", "00000000") and int(hexadecimal, 16) == port:
-            return int(fields[7])
-    return None
-
-
-def _cached_model() -> Path | None:
-    """The newest whole model of llama.cpp's own download cache."""
-    cache = Path(os.environ.get("LLAMA_CACHE") or Path.home() / ".cache" / "llama.cpp")
-    found = [path for path in cache.glob("*.gguf") if "mmproj" not in path.name and "-of-0" not in path.name]
-    return max(found, key=lambda path: path.stat().st_mtime, default=None)
-
-
-def _can_serve(server: ServerSettings) -> bool:
-    if server.binary or shutil.which("llama-server"):
-        return True
-    from importlib.util import find_spec
-
-    return find_spec(llama.EMBEDDED) is not None

@@ -74,7 +74,7 @@ class SlotTable:
     ``guessed_bytes_per_token`` is the size of saved KV until some was saved.
     """
 
-    def __init__(  # noqa: PLR0913 - what a running server consists of
+    def __init__(
         self,
         directory: Path,
         kv_directory: Path,
@@ -136,7 +136,7 @@ class SlotTable:
             logger.warning("slot %s held %s tokens instead of %s", lease.slot, cached, lease.expected)
             self._rows.count({"misses": 1, "missed_tokens": missed})
             if lease.restored and cached < lease.expected // 2:
-                # Sliding-window and recurrent models on older servers: a restore reports success, yields nothing.
+                # Sliding-window and recurrent models on older servers: reported as done, yields nothing.
                 self._rows.count({"restores_useless": 1})
         return missed
 
@@ -293,7 +293,7 @@ class SlotTable:
             self._released.set()
 
     async def _locked_soon(self, number: int) -> int | None:
-        """A lock on a slot, after a warmup that is about to end. Two that wait for each other both give up."""
+        """A lock on a slot, after a warmup that is about to end. Two that wait for each other give up."""
         patience = time.monotonic() + WARMUP_PATIENCE_SECONDS
         while (lock := self._locked(number)) is None:
             if self._rows.slot(number).priority is not Priority.WARMUP or time.monotonic() > patience:

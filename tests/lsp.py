@@ -225,6 +225,13 @@ class Editor:
             return
         self.send({**reply, "result": _ANSWERS[method](self, params)})
 
+    async def answer_late(self) -> None:
+        """Answer what it was silent on, as an editor that was busy."""
+        asked = [request for request in self.requests if request["method"] in self.silent]
+        self.silent.clear()
+        for request in asked:
+            await self._answer(request)
+
     def _apply(self, params: Json, reply: Json) -> None:
         if "workspace/applyEdit" in self.refusing:
             self.send({**reply, "result": {"applied": False}})

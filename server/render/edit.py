@@ -40,7 +40,9 @@ class EditSink(Sink):
         reached = self.answer.reach(self._position + len(piece))
         if await self._edit(partial(continued, turn=place.turn_id, piece=piece)):
             self._position = reached
-        elif self._refused:
+            return
+        self._counted = None  # perhaps it has it all the same, later
+        if self._refused:
             self.wake()  # once more after the pause
 
     async def close(self, closing: Closing) -> None:

@@ -9,3 +9,5 @@ class Paces:
 
     notify_s: float = 0.04
     disk_s: float = 0.25
+    settle_s: float = 0.3
+    """After a late answer, until the client has told what it changed meanwhile (Neovim waits 0.15)."""

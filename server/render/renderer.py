@@ -49,7 +49,7 @@ class Renderer:
         self._client = client
         self._tasks = tasks
         self._paces = paces or Paces()
-        self._wire = Wire(protocol, limit_s)
+        self._wire = Wire(protocol, limit_s, self._came_late)
         self._screen = Screen(self._wire, lambda: _ours(protocol))
         self._progress = Progress(self._wire, tasks)
         self._answers: set[Answer] = set()
@@ -183,6 +183,16 @@ class Renderer:
         path = answer.place.path
         if answer.is_behind(self._screen.text(path) or "") and not await answer.mended():
             await self.change(path, answer.caught_up)
+
+    def _came_late(self, method: str) -> None:
+        self._tasks.start(self._revive(method), f"{method} is answered again")
+
+    async def _revive(self, method: str) -> None:
+        """Go on with a client that was only busy, once its documents are known again."""
+        await asyncio.sleep(self._paces.settle_s)
+        self._wire.revive(method)
+        for answer in list(self._finished):
+            await self._catch_up(answer)
 
     def _sinks(self, answer: Answer) -> list[Sink]:
         screen, paces = self._screen, self._paces

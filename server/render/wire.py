@@ -1,6 +1,8 @@
 """Requests and notifications to one client that may never answer, and may have stopped reading."""
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from lsprotocol import types
@@ -15,11 +17,16 @@ logger = logging.getLogger("kvasir.server.render.wire")
 
 
 class Wire:
-    """A client that is silent for ``limit_s`` seconds on a request is never sent that method again."""
+    """A client that is silent for ``limit_s`` seconds on a request is not sent that method again.
 
-    def __init__(self, protocol: Protocol, limit_s: float = 3.0) -> None:
+    Unless it answers after all: it was busy, as Vim is while it waits for a key. ``late`` is then called with
+    the method, and may ``revive`` it.
+    """
+
+    def __init__(self, protocol: Protocol, limit_s: float, late: Callable[[str], None]) -> None:
         self._protocol = protocol
         self._limit_s = limit_s
+        self._late = late
         self._dead: set[str] = set()
 
     @property
@@ -35,6 +42,10 @@ class Wire:
     def answers(self, method: str) -> bool:
         """Whether the method is worth asking."""
         return method not in self._dead
+
+    def revive(self, method: str) -> None:
+        """Ask for it again."""
+        self._dead.discard(method)
 
     def notify(self, method: str, params: object) -> None:
         """Send a notification."""
@@ -54,11 +65,11 @@ class Wire:
         if method in self._dead:
             return False, None
         try:
-            return True, await self._protocol.ask(method, params, self._limit_s)
+            return True, await self._protocol.ask(method, params, self._limit_s, partial(self._late, method))
         except TimeoutError:
             self._dead.add(method)
             logger.warning(
-                "The client did not answer %s in %s s; it is not asked again.", method, self._limit_s
+                "The client did not answer %s in %s s; it is not asked until it does.", method, self._limit_s
             )
         except JsonRpcException as error:
             logger.warning("The client refused %s: %s", method, error.message)

@@ -29,7 +29,7 @@ OPEN = f"{HEAD}\n\n{STOP}\n"
 FOOTER = f"*Done.* <!-- kv end {TURN} -->"
 ENDING = "## You\n\n"
 PROFILES = sorted(path.stem for path in CLIENTS.glob("*.json"))
-QUICK = Paces(notify_s=0.001, disk_s=0.001)
+QUICK = Paces(notify_s=0.001, disk_s=0.001, settle_s=0.01)
 
 
 def whole(answer: str) -> str:
@@ -411,6 +411,30 @@ async def test_deleting_the_stop_line_on_disk_stops_too(path: Path):
         await asyncio.wait_for(stream.stopped.wait(), LIMIT_S)
         await stream.finish(FOOTER, ENDING)
         assert FOOTER in one.on_disk
+
+
+@pytest.mark.parametrize("tells_late", [True, False])
+@pytest.mark.parametrize("ended", [True, False])
+async def test_an_editor_that_was_only_busy_gets_the_rest(path: Path, ended: bool, tells_late: bool):
+    async with desk(path, "nvim_0_12_4", limit_s=0.05) as one:
+        one.editor.silent.add("workspace/applyEdit")
+        one.editor.tells_late = tells_late
+        one.open()
+        await one.handled()
+        stream = one.stream()
+        stream.write("one ")
+        await one.editor.until(lambda: len(one.editor.requests) == 1)
+        await one.until(lambda: not one.renderer._wire.answers("workspace/applyEdit"))
+        stream.write("two ")
+        if ended:
+            await stream.finish(FOOTER, ENDING)
+        assert one.on_screen == OPEN
+        await one.editor.answer_late()
+        if not ended:
+            await one.until(lambda: one.renderer._wire.answers("workspace/applyEdit"))
+            stream.write("three")
+            await stream.finish(FOOTER, ENDING)
+        await one.editor.until(lambda: one.on_screen == whole(stream.text))
 
 
 @pytest.mark.parametrize("refused", [True, False])

@@ -20,9 +20,10 @@ from context.files import Files
 from context.gather import Wanted
 from context.segment import Kind
 from context.selection import Selection
-from sessions import ask as ask_module
+from sessions import asking as asking_module
 from sessions import llama
-from sessions.ask import Asking, Question, Sessions
+from sessions.ask import Question, Sessions
+from sessions.asking import Asking
 from sessions.backends.llama import Finished
 from sessions.chat import Chat, Status, Turn
 from sessions.demo_model import demo_model
@@ -539,7 +540,7 @@ async def test_two_questions_to_one_chat_at_once_are_a_chat_and_a_fork(tmp_path:
 
 
 async def test_an_answer_is_stored_while_it_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ask_module, "FLUSH_SECONDS", 0.01)
+    monkeypatch.setattr(asking_module, "FLUSH_SECONDS", 0.01)
     async with with_fake(tmp_path) as (sessions, fake):
         fake.script[CHAT] = [stream(delta("Hm.", "reasoning_content"), delta("It is"), hangs=True)]
         asking = await sessions.ask(Question("why?"))

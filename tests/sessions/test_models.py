@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sessions import models as models_module
+from sessions import discovery
 from sessions.errors import ModelRefused, ModelUnavailable, NotFound
 from sessions.models import CHARACTERS_PER_TOKEN, Models, Places
 from sessions.settings import ModelSettings, ServerSettings
@@ -27,7 +27,7 @@ async def fake() -> AsyncIterator[FakeLlamaServer]:
 
 @pytest.fixture(autouse=True)
 def _nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models_module, "KNOWN_PORTS", ())
+    monkeypatch.setattr(discovery, "KNOWN_PORTS", ())
 
 
 def models(tmp_path: Path, default: str = "", **named: ModelSettings) -> Models:
@@ -51,7 +51,7 @@ def somebodys_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]
             pass
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        monkeypatch.setattr(models_module, "KNOWN_PORTS", (server.server_port,))
+        monkeypatch.setattr(discovery, "KNOWN_PORTS", (server.server_port,))
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield said

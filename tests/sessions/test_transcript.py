@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from context.segment import Kind, Segment
 from sessions.chat import Chat, Status, Turn, Usage
 from sessions.events import Delta
-from sessions.transcript.markdown import Streamed, document_name, footer, render
 from sessions.transcript.changes import Change, ChangedTurn, changed_turn
 from sessions.transcript.edits import applied, closing, opening
+from sessions.transcript.markdown import Streamed, document_name, footer, render
 from sessions.transcript.marks import (
     comparable,
     escape,
