@@ -163,7 +163,8 @@ class Renderer:
         return disk.read(path) if path else None
 
     async def _looked_at(self, uri: str) -> None:
-        await self._screen.changed()
+        if await self._screen.changed():
+            self._came_late(types.WORKSPACE_APPLY_EDIT)
         for answer in self._showing(uri):
             if (text := self._screen.text(answer.place.path)) is not None:
                 answer.seen(text)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import cast
 
@@ -25,7 +25,8 @@ class Screen:
         self._workspace = workspace
         self._changed = asyncio.Condition()
         self._editing = asyncio.Lock()
-        self._blind = False
+        self._untold: Callable[[], bool] | None = None
+        """Whether the client has told of the edit that it took without telling."""
 
     def document(self, path: Path) -> Document | None:
         """The open document of a file, however the client spells its URI."""
@@ -47,12 +48,19 @@ class Screen:
     @property
     def takes_edits(self) -> bool:
         """False once the client was silent on an edit, or did not tell of the change that it made."""
-        return self._wire.answers(_APPLY) and not self._blind
+        return self._wire.answers(_APPLY) and self._untold is None
 
-    async def changed(self) -> None:
-        """To be called when a document was opened, changed or closed."""
+    async def changed(self) -> bool:
+        """To be called when a document was opened, changed or closed.
+
+        True if it was told so late that no more edits were sent; now they are.
+        """
         async with self._changed:
             self._changed.notify_all()
+        if self._untold is None or not self._untold():
+            return False
+        self._untold = None
+        return True
 
     async def edit(self, path: Path, make: Callable[[str], Edit | None]) -> bool:
         """Apply the edit that ``make`` gives for the text as it is, and wait until our copy has it.
@@ -67,7 +75,8 @@ class Screen:
             before, version = document.source, document.version
             if not await self._apply(document, edit):
                 return False
-            self._blind = not await self._arrived(path, edit, before, version)
+            told = partial(self._told, path, edit, before, version)
+            self._untold = None if await self._wait_for(told) else told
             return True
 
     async def _apply(self, document: Document, edit: Edit) -> bool:
@@ -83,20 +92,18 @@ class Screen:
         result = await self._wire.ask(_APPLY, params)
         return isinstance(result, types.ApplyWorkspaceEditResult) and result.applied
 
-    async def _arrived(self, path: Path, edit: Edit, before: str, version: int | None) -> bool:
-        """Wait for the change: clients tell of it before or after they answer (Neovim 150 ms later)."""
-        expected, known = edit.applied(before), before.count(edit.text)
+    def _told(self, path: Path, edit: Edit, before: str, version: int | None) -> bool:
+        """Whether our copy has an edit. Clients tell before or after they answer, Neovim 150 ms later."""
+        document = self.document(path)
+        if document is None or document.source == edit.applied(before):
+            return True
+        # A person typed at the same time: our text is there, but so is theirs.
+        return document.version != version and document.source.count(edit.text) > before.count(edit.text)
 
-        def arrived() -> bool:
-            document = self.document(path)
-            if document is None or document.source == expected:
-                return True
-            # A person typed at the same time: our text is there, but so is theirs.
-            return document.version != version and document.source.count(edit.text) > known
-
+    async def _wait_for(self, told: Callable[[], bool]) -> bool:
         async with self._changed:
             try:
-                await asyncio.wait_for(self._changed.wait_for(arrived), self._wire.limit_s)
+                await asyncio.wait_for(self._changed.wait_for(told), self._wire.limit_s)
             except TimeoutError:
                 return False
         return True

@@ -17,6 +17,7 @@ from handlers.editor import Editor as EditorPort
 from handlers.editor import Kind, Phase, Place, State, Stream
 from server.client import resolve
 from server.protocol import Server
+from server.render.marks import continued
 from server.render.paces import Paces
 from server.render.renderer import Renderer
 from server.tasks import Tasks
@@ -94,6 +95,11 @@ class Desk:
     def port(self) -> EditorPort:
         """What the handlers see; the assignment proves to the type checker that it is all there."""
         return self.server.renderer
+
+    @property
+    def takes_edits(self) -> bool:
+        """Whether the server would ask for an edit."""
+        return self.renderer._screen.takes_edits  # pyright: ignore[reportPrivateUsage]
 
     def stream(self) -> Stream:
         return self.port.stream(Place("k7f3qa", 1, TURN, "j1", self.path))
@@ -424,17 +430,17 @@ async def test_an_editor_that_was_only_busy_gets_the_rest(path: Path, ended: boo
         stream = one.stream()
         stream.write("one ")
         await one.editor.until(lambda: len(one.editor.requests) == 1)
-        await one.until(lambda: not one.renderer._wire.answers("workspace/applyEdit"))
+        await one.until(lambda: not one.takes_edits)
         stream.write("two ")
         if ended:
             await stream.finish(FOOTER, ENDING)
         assert one.on_screen == OPEN
         await one.editor.answer_late()
         if not ended:
-            await one.until(lambda: one.renderer._wire.answers("workspace/applyEdit"))
+            await one.until(lambda: one.takes_edits)
             stream.write("three")
             await stream.finish(FOOTER, ENDING)
-        await one.editor.until(lambda: one.on_screen == whole(stream.text))
+        await one.editor.until(lambda: one.on_screen == whole("one two " if ended else "one two three"))
 
 
 @pytest.mark.parametrize("refused", [True, False])
@@ -466,6 +472,23 @@ async def test_an_editor_that_says_applied_and_does_nothing_is_edited_no_more(pa
         await one.editor.until(lambda: len(one.editor.requests) == 1)
         await asyncio.wait_for(stream.finish(FOOTER), LIMIT_S)
         assert len(one.editor.requests) == 1
+
+
+async def test_an_editor_that_tells_much_later_what_it_applied_gets_the_rest(path: Path):
+    async with desk(path, "nvim_0_12_4", limit_s=0.02) as one:
+        uri = one.open()
+        await one.handled()
+        one.editor.pretending = True
+        stream = one.stream()
+        stream.write("one ")
+        await one.until(lambda: bool(one.editor.requests) and not one.takes_edits)
+        stream.write("two")
+        await asyncio.wait_for(stream.finish(FOOTER, ENDING), LIMIT_S)
+        one.editor.pretending = False
+        late = continued(OPEN, TURN, "one ")
+        assert late is not None
+        one.editor.change(uri, late.applied(OPEN))
+        await one.editor.until(lambda: one.on_screen == whole("one two"))
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
