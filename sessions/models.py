@@ -88,7 +88,7 @@ class Models:
     def configure(self, named: Mapping[str, ModelSettings], default: str, server: ServerSettings) -> None:
         """Take over other settings; a server that runs goes on as it was started."""
         self._server = server
-        self._named = {DEMO: ModelSettings(max_tokens=DEMO_ANSWER_TOKENS), **named}
+        self._named = {DEMO: ModelSettings(max_tokens=DEMO_ANSWER_TOKENS, threads=1), **named}
         self._default = default
 
     # --- names -------------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ class Store:
 
     @_told
     def chats(self, query: str = "", root: str | None = None, limit: int = 200) -> list[Listed]:
-        """Newest first; with a query those whose title, questions or answers hold all its words."""
+        """Newest first; with a query those with all its words in the title or in one turn."""
         query = query.replace("\0", " ").strip()
         statement = _SEARCH if query else _LIST
         values = {"root": root, "limit": limit, "query": _as_fts(query), "title": query}

@@ -165,10 +165,10 @@ def test_status_tells_what_the_slots_hold(shell: Shell):
 
 
 def test_doctor_names_each_problem_of_the_configuration(shell: Shell, config: Path):
-    config.write_text(config.read_text() + "\n[chat]\nsend_on_sav = false\n")
+    config.write_text(config.read_text() + "\n[chat]\nsend_on_saves = false\n")
     done = shell.run("doctor")
     assert done.returncode == 1
-    assert 'unknown key "send_on_sav"; did you mean "send_on_save"?' in done.stdout
+    assert 'unknown key "send_on_saves"; did you mean "send_on_save"?' in done.stdout
 
 
 def test_a_completion_script_is_printed_for_each_shell(shell: Shell):

@@ -97,7 +97,7 @@ def test_a_selection_is_asked_about_and_the_answer_grows_beside_it_until_it_is_c
         until(lambda: not editor.modified(chat), "the finished document to be saved")
         assert chat.read_text(encoding="utf-8") == f"{editor.text(chat)}\n"
         assert desk.wire.received("workspace/applyEdit") == []
-        assert "rror" not in editor.messages()
+        assert "Error" not in editor.messages()
 
 
 @pytest.mark.usefixtures("endless")
