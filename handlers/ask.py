@@ -16,6 +16,8 @@ async def ask(desk: Desk, given: Arguments) -> Reply:
     if not given.question and given.preset is None and given.warms_first:
         return await warmup(desk, given)
     desk.warmups.asked()
+    if given.wants_tags:
+        desk.editor.message("Related symbols cannot be sent yet: the question goes without them.")
     asking = await desk.sessions.ask(asked)
     if desk.focus is not None:
         # Asked about once: the next bare question goes on with the chat instead.
