@@ -7,8 +7,8 @@ import attrs
 
 from sessions.chat import Turn
 from sessions.transcript.front import model_entry
-from sessions.transcript.markdown import EMPTY_QUESTION, answer_section, context_quotes, footer, turn_section
-from sessions.transcript.marks import STOP_SENTENCE, comparable, content, question_heading
+from sessions.transcript.markdown import answer_section, context_quotes, turn_section
+from sessions.transcript.marks import comparable, content, question_heading
 from sessions.transcript.parser import Document, Section
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r|\Z)")
@@ -43,28 +43,6 @@ def opening(document: Document, turn: Turn) -> tuple[LineEdit, ...]:
     if unsent.question or unsent.references:
         return (LineEdit(unsent.heading, unsent.heading, f"{turn_section(turn)}\n"),)
     return (LineEdit(unsent.heading, len(document.lines), turn_section(turn)),)
-
-
-def closing(document: Document, turn: Turn) -> tuple[LineEdit, ...]:
-    """Put the footer where the stop line is or was, and an empty question at the end if there is none.
-
-    None if the document does not have the turn any more.
-    """
-    section = document.section(turn.id)
-    if section is None or section.answer is None:
-        return ()
-    answer = section.answer
-    start = max(answer.span.end, answer.thinking.end if answer.thinking else 0, answer.heading + 1)
-    close = answer.stop if answer.stop is not None else answer.footer
-    end = start if close is None else close + 1
-    joined = document.lines[close].partition(STOP_SENTENCE) if close is not None else ("", "", "")
-    before = f"{joined[0].strip()}\n\n" if joined[1] and joined[0].strip() else "\n"
-    text = f"{_line_end(document, start)}{before}{footer(turn)}\n"
-    if document.unsent or section is not document.sections[-1]:
-        return (LineEdit(start, end, text if close is not None else f"{text}\n"),)
-    if any(line.strip() for line in document.lines[end:]):
-        return (LineEdit(start, end, text), _appended(document, EMPTY_QUESTION))
-    return (LineEdit(start, len(document.lines), f"{text}\n{EMPTY_QUESTION}"),)
 
 
 def without(document: Document, turn: str) -> tuple[LineEdit, ...]:

@@ -9,7 +9,7 @@ from context.segment import Kind, Segment
 from sessions.chat import Chat, Status, Turn, Usage
 from sessions.events import Delta
 from sessions.transcript.changes import Change, ChangedTurn, changed_turn
-from sessions.transcript.edits import applied, closing, opening
+from sessions.transcript.edits import applied, opening
 from sessions.transcript.markdown import Streamed, document_name, footer, render
 from sessions.transcript.marks import (
     comparable,
@@ -404,8 +404,6 @@ def test_any_text_is_a_document(text: str):
     unseen = attrs.evolve(SECOND, id="t9999999", status=Status.QUEUED)
     opened = applied(text, opening(document, unseen))
     assert parse(opened).section(unseen.id)
-    closed = applied(opened, closing(parse(opened), attrs.evolve(SECOND, id="t9999999")))
-    assert told(parse(closed)) == told(parse(opened))
     assert applied(text, ()) == text
 
 
@@ -444,7 +442,7 @@ def test_deltas_write_what_a_rendered_unfinished_turn_shows(thoughts: list[str],
     ended = render(chat).replace(
         f"\n\n{stop_line('t0000001')}\n", f"{streamed.end()}\n\n{stop_line('t0000001')}\n"
     )
-    section = parse(applied(ended, closing(parse(ended), FIRST))).sections[0]
+    section = parse(ended.replace(stop_line(FIRST.id), footer(FIRST))).sections[0]
     assert section.answer is not None
     assert comparable(section.answer.text) == comparable(turn.answer)
     assert comparable(section.answer.reasoning) == comparable(turn.reasoning)
@@ -640,37 +638,11 @@ def test_opening_an_empty_text_and_a_shown_turn():
     assert opening(parse(DOCUMENT), STARTED) == ()
 
 
-def test_closing_puts_the_footer_where_the_stop_line_was():
-    finished = attrs.evolve(CHAT, turns=(FIRST, attrs.evolve(SECOND, reasoning="")))
-    turn = finished.turns[1]
-    text = render(attrs.evolve(CHAT, turns=(FIRST, attrs.evolve(turn, status=Status.ANSWERING))))
-    assert applied(text, closing(parse(text), turn)) == render(finished)
-    stopped = text.replace(f"\n{stop_line(turn.id)}\n", "")
-    assert applied(stopped, closing(parse(stopped), turn)) == render(finished)
-    joined = text.replace(f"\n\n{stop_line(turn.id)}", stop_line(turn.id))
-    assert comparable(applied(joined, closing(parse(joined), turn))) == comparable(render(finished))
-    drafted = f"{text}\n## You\n\nnext"
-    closed = applied(drafted, closing(parse(drafted), turn))
-    assert closed == render(finished, "next").removesuffix("\n")
-    assert applied(closed, closing(parse(closed), turn)) == closed
-
-
-def test_closing_keeps_what_stands_below_the_answer():
-    text = render(attrs.evolve(CHAT, turns=(attrs.evolve(FIRST, status=Status.ANSWERING),))) + "my note"
-    closed = applied(text, closing(parse(text), FIRST))
-    assert closed.endswith(f"{footer(FIRST)}\nmy note\n\n## You\n\n")
-
-
-def test_closing_a_turn_that_was_deleted_does_nothing():
-    assert closing(parse(ONE), SECOND) == ()
-
-
 @given(CHATS, TEXTS)
-def test_a_turn_that_opens_and_closes_is_rendered_the_same(chat: Chat, draft: str):
+def test_a_turn_that_opens_is_shown_as_it_is_rendered(chat: Chat, draft: str):
     done = [attrs.evolve(turn, status=Status.DONE) for turn in chat.turns]
     chat = attrs.evolve(chat, turns=tuple(done))
-    turn = attrs.evolve(SECOND, id="t0000009", question=draft, reasoning="", answer="")
+    turn = attrs.evolve(SECOND, id="t0000009", question=draft, reasoning="", answer="", status=Status.QUEUED)
     text = render(chat)
-    opened = applied(text, opening(parse(text), attrs.evolve(turn, status=Status.QUEUED)))
-    closed = applied(opened, closing(parse(opened), turn))
-    assert closed == render(attrs.evolve(chat, turns=(*done, turn)))
+    opened = applied(text, opening(parse(text), turn))
+    assert opened == render(attrs.evolve(chat, turns=(*done, turn)))
