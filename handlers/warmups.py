@@ -45,7 +45,7 @@ class Warmups:
     def now(self, question: Question) -> Job:
         """Warm at once, as a job that the person asked for."""
         job = self._jobs.new(question.chat or "", None, self.stop)
-        task = self._begin(question, self._run(question, job))
+        task = self._begin(question, self._all(question, job))
         task.add_done_callback(lambda _: self._jobs.ended(job))
         return job
 
@@ -60,6 +60,7 @@ class Warmups:
         if self._task is not None:
             self._task.cancel()
         self._question = self._next = None
+        self._evaluating = False
 
     def _begin(self, question: Question, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         self.stop()
@@ -69,7 +70,11 @@ class Warmups:
 
     async def _after(self, delay_s: float, question: Question) -> None:
         await asyncio.sleep(delay_s)
-        await self._run(question, None)
+        await self._all(question, None)
+
+    async def _all(self, question: Question, job: Job | None) -> None:
+        """Warm a question, and then what was typed meanwhile."""
+        await self._run(question, job)
         while self._next is not None:
             self._question, self._next = self._next, None
             await self._run(self._question, None)
@@ -91,7 +96,8 @@ class Warmups:
             self._question = None
             logger.exception("a warmup failed")
         finally:
-            self._evaluating = False
+            if asyncio.current_task() is self._task:  # one that was cancelled ends when the next has begun
+                self._evaluating = False
             self._editor.state(end)
 
     async def _warm(self, question: Question, begun: State) -> State:

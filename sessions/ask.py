@@ -161,21 +161,13 @@ class Sessions:
 
     async def warm(self, question: Question, tell: Callable[[Event], None]) -> Warmed:
         """Evaluate what a question would begin with. Cancel the task to end it."""
-        chat = None if question.chat is None else _up_to(await self._chat(question.chat), question.after)
-        model = self.models.name(question.model or (chat.model if chat else None))
-        context = await self._context(question, chat, model)
-        base, turns = (chat.base, chat.turns) if chat else (context.base, ())
-        prompt = build(base, turns, context.tail, question.text)
+        chat, model, _, prompt = await self._unsent(question)
         owner = chat.id if chat else draft_owner(question.editor)
         return await self._warm(model, owner, prompt, tell)
 
     async def context(self, question: Question) -> tuple[Context, int, int]:
         """What would be sent with a question, its tokens, and the model's window."""
-        chat = None if question.chat is None else _up_to(await self._chat(question.chat), question.after)
-        model = self.models.name(question.model or (chat.model if chat else None))
-        context = await self._context(question, chat, model)
-        base, turns = (chat.base, chat.turns) if chat else (context.base, ())
-        prompt = build(base, turns, context.tail, question.text)
+        _, model, context, prompt = await self._unsent(question)
         tokens = await self.models.count(model)("".join(part.text for part in prompt.parts))
         return context, tokens, self.models.window_tokens(model)
 
@@ -196,6 +188,14 @@ class Sessions:
         self.store.close()
 
     # --- what is sent ------------------------------------------------------------------------------
+
+    async def _unsent(self, question: Question) -> tuple[Chat | None, str, Context, Prompt]:
+        """The chat, the model, the context and the prompt of a question that may yet change."""
+        chat = None if question.chat is None else _up_to(await self._chat(question.chat), question.after)
+        model = self.models.name(question.model or (chat.model if chat else None))
+        context = await self._context(question, chat, model)
+        base, turns = (chat.base, chat.turns) if chat else (context.base, ())
+        return chat, model, context, build(base, turns, context.tail, question.text)
 
     async def _context(self, question: Question, chat: Chat | None, model: str) -> Context:
         mode = (modes.instruction(question.mode),) if question.mode else ()
