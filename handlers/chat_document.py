@@ -13,7 +13,7 @@ from sessions.transcript.parser import Document, Span, links, parse, symbols
 
 def document_symbol(desk: Desk, uri: str) -> list[types.DocumentSymbol]:
     """A symbol per turn, named by its question."""
-    document = _document(desk, uri)
+    document = read(desk, uri)
     if document is None:
         return []
     return [
@@ -29,13 +29,13 @@ def document_symbol(desk: Desk, uri: str) -> list[types.DocumentSymbol]:
 
 def folding_range(desk: Desk, uri: str) -> list[types.FoldingRange]:
     """Each turn folds, and the reasoning in it."""
-    document = _document(desk, uri)
+    document = read(desk, uri)
     return [] if document is None else list(_folds(document))
 
 
 def document_link(desk: Desk, uri: str) -> list[types.DocumentLink]:
     """The files that a chat is about, where they exist."""
-    document = _document(desk, uri)
+    document = read(desk, uri)
     if document is None:
         return []
     return [
@@ -45,7 +45,8 @@ def document_link(desk: Desk, uri: str) -> list[types.DocumentLink]:
     ]
 
 
-def _document(desk: Desk, uri: str) -> Document | None:
+def read(desk: Desk, uri: str) -> Document | None:
+    """The chat document of this URI, as the person sees it; ``None`` for any other document."""
     try:
         path = path_of_uri(uri)
     except KvasirError:

@@ -12,11 +12,11 @@ from lsprotocol import types
 
 from handlers.arguments import Arguments, Preset
 from handlers.desk import Desk, Focus
-from handlers.documents import is_chat, path_of_uri, read_chat, text_of
+from handlers.documents import is_chat, path_of_uri, text_of
 from handlers.questions import question
+from handlers.turns import offers, unsent_turns
 from sessions.errors import KvasirError
-from sessions.transcript.changes import Change, changed_turn
-from sessions.transcript.parser import Document, parse, turn_at
+from sessions.transcript.parser import parse, turn_at
 
 KIND = "refactor.kvasir"
 MOST_MODELS = 5
@@ -32,6 +32,7 @@ TITLES = {
     Preset.TUTOR: "Kvasir: teach me",
     Preset.REFACTOR: "Kvasir: simplify",
 }
+_AT_TURN = {"fork": "Kvasir: fork from turn {}", "retry": "Kvasir: retry turn {}"}
 
 
 def code_action(desk: Desk, params: types.CodeActionParams) -> list[types.CodeAction]:
@@ -78,38 +79,17 @@ def _ask(desk: Desk, params: types.CodeActionParams) -> Iterable[types.CodeActio
 def _in_chat(desk: Desk, path: Path, params: types.CodeActionParams) -> Iterable[types.CodeAction]:
     uri = params.text_document.uri
     document = parse(text_of(desk, path) or "")
-    index = turn_at(document, params.range.start.line)
-    if _has_unsent(desk, path, index):
+    index, count = turn_at(document, params.range.start.line), len(document.sections)
+    if (count if index is None else index) in unsent_turns(desk, path):
         yield _action(desk, "Kvasir: send", f"{KIND}.send", "kvasir.send", {"uri": uri}, preferred=True)
-    yield from _at_turn(desk, uri, document, index)
+    # Below the last answer the person is still at the last turn, but for sending.
+    for offer in offers(document, uri, count - 1 if index is None else index) if count else ():
+        title = _AT_TURN[offer.verb].format(offer.argument["turn"])
+        yield _action(desk, title, f"{KIND}.{offer.verb}", offer.command, offer.argument)
     names = [name for name in desk.sessions.models.names() if name != document.model]
     for name in names[:MOST_MODELS]:
         title = f"Kvasir: use model {name}"
         yield _action(desk, title, f"{KIND}.model", "kvasir.model", {"uri": uri, "model": name})
-
-
-def _has_unsent(desk: Desk, path: Path, index: int | None) -> bool:
-    """Whether the section at the cursor holds a question that was not sent as it stands."""
-    try:
-        chat, document = read_chat(desk, path)
-    except KvasirError:
-        return False
-    if index is None:
-        return bool(document.draft)
-    change = changed_turn(document, chat)
-    return change is not None and change.kind is Change.QUESTION and change.index == index
-
-
-def _at_turn(desk: Desk, uri: str, document: Document, index: int | None) -> Iterable[types.CodeAction]:
-    if not document.sections:
-        return
-    number = len(document.sections) if index is None else index + 1
-    section = document.sections[number - 1]
-    if section.answer is not None and section.answer.streaming:
-        return
-    where = {"uri": uri, "turn": number}
-    yield _action(desk, f"Kvasir: fork from turn {number}", f"{KIND}.fork", "kvasir.fork", where)
-    yield _action(desk, f"Kvasir: retry turn {number}", f"{KIND}.retry", "kvasir.retry", where)
 
 
 def _stop(desk: Desk) -> Iterable[types.CodeAction]:

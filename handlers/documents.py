@@ -31,10 +31,13 @@ def is_chat(desk: Desk, path: Path) -> bool:
         return False
     if path.parent.name == "chat" and path.parent.parent.name == FOLDER:
         return True
-    own = {desk.state_folder / "chat"}
-    if desk.chat.directory:
-        own.add(Path(desk.chat.directory).expanduser())
-    return path.parent in own
+    return path.parent in own_folders(desk)
+
+
+def own_folders(desk: Desk) -> list[Path]:
+    """Where chats lie that are not in their workspace."""
+    named = [Path(desk.chat.directory).expanduser()] if desk.chat.directory else []
+    return [*named, desk.state_folder / "chat"]
 
 
 def document_path(desk: Desk, chat: Chat) -> Path:

@@ -22,9 +22,10 @@ from handlers import chat_document, chats
 from handlers.answering import Reply
 from handlers.arguments import Arguments, parse
 from handlers.code_action import KIND, code_action
+from handlers.code_lens import code_lens
 from handlers.commands import COMMANDS, Command
 from handlers.desk import Desk, Focus
-from handlers.documents import is_chat, path_of_uri, text_of
+from handlers.documents import is_chat, own_folders, path_of_uri, text_of
 from handlers.questions import question
 from handlers.structure import structure
 from server import client as clients
@@ -41,7 +42,6 @@ from sessions.transcript import parser as transcript
 logger = logging.getLogger("kvasir.server.app")
 
 REPLIES_KEPT = 256
-CHAT_DOCUMENTS = {"language": "markdown", "pattern": "**/.kvasir/chat/*.md"}
 
 
 @attrs.frozen
@@ -244,7 +244,9 @@ class Kvasir(Server):
             return
         # Not earlier: what is bound during ``initialize`` is announced for every file.
         _bind_chat_features(self, methods)
-        options = {"documentSelector": [CHAT_DOCUMENTS]}
+        folders_of_chats = ["**/.kvasir/chat", *map(str, own_folders(self.desk))]
+        files = [{"language": "markdown", "pattern": f"{folder}/*.md"} for folder in folders_of_chats]
+        options = {"documentSelector": [*files, {"scheme": SCHEME}]}
         wanted = [
             types.Registration(id=method, method=method, register_options=options) for method in methods
         ]
@@ -258,6 +260,7 @@ _OF_CHATS: dict[str, Callable[[Desk, str], Any]] = {
     types.TEXT_DOCUMENT_DOCUMENT_SYMBOL: chat_document.document_symbol,
     types.TEXT_DOCUMENT_FOLDING_RANGE: chat_document.folding_range,
     types.TEXT_DOCUMENT_DOCUMENT_LINK: chat_document.document_link,
+    types.TEXT_DOCUMENT_CODE_LENS: code_lens,
 }
 
 
@@ -370,7 +373,7 @@ def _bind_chat_features(server: Kvasir, methods: Iterable[str]) -> None:
 def _bind_chat_feature(server: Kvasir, method: str, answer: Callable[[Desk, str], Any]) -> None:
     @server.feature(method)
     def feature(params: Any) -> Any:  # noqa: ANN401 - the method's own params
-        return answer(server.desk, params.text_document.uri)
+        return answer(server.desk, server.renderer.file_uri(params.text_document.uri))
 
 
 def _root(params: types.InitializeParams) -> Path | None:

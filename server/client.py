@@ -5,12 +5,16 @@ nowhere else: no other module asks for a client's name.
 """
 
 from enum import StrEnum
+from importlib.metadata import version
 from typing import Any, cast
 
 import attrs
 from lsprotocol import types
 
 from handlers.structure import Misfit, fit
+
+PROTOCOL = 1
+"""Version of docs/protocol.md, raised when an older plug-in or server would go wrong with it."""
 
 CODE_POINT_CLIENTS = frozenset({"vim-lsp"})
 """They count columns in code points without saying so."""
@@ -27,6 +31,7 @@ _DYNAMIC = {
     "folding_range": types.TEXT_DOCUMENT_FOLDING_RANGE,
     "document_link": types.TEXT_DOCUMENT_DOCUMENT_LINK,
     "code_action": types.TEXT_DOCUMENT_CODE_ACTION,
+    "code_lens": types.TEXT_DOCUMENT_CODE_LENS,
 }
 _REFRESHED = {
     "code_lens": types.WORKSPACE_CODE_LENS_REFRESH,
@@ -64,6 +69,7 @@ class Announced:
 
     name: str = ""
     version: str = ""
+    protocol: int = PROTOCOL
     features: tuple[str, ...] = ()
 
 
@@ -159,13 +165,27 @@ def _edit_interval_s(name: str) -> float:
 
 
 def _announced(options: object) -> tuple[Announced, str]:
+    """What the plug-in says about itself, or nothing and what is wrong with it."""
     given = _at(_at(options, "kvasir"), "client")
     if given is None:
         return Announced(), ""
+    protocol = _at(given, "protocol")
+    # Before all else: what another version says need not fit.
+    if isinstance(protocol, int) and protocol != PROTOCOL:
+        return Announced(), _mismatch(_at(given, "name"), protocol)
     try:
         return fit(given, Announced), ""
     except Misfit as error:
         return Announced(), f"initializationOptions.kvasir.client is ignored: {error}."
+
+
+def _mismatch(name: object, protocol: int) -> str:
+    plug_in = name if isinstance(name, str) and name else "plug-in"
+    update = "Update Kvasir." if protocol > PROTOCOL else 'Update it: "kvasir setup" links the right one.'
+    return (
+        f"The {plug_in} of this editor speaks protocol {protocol}, Kvasir {version('kvasir')} speaks "
+        f"{PROTOCOL}. {update} Until then answers come as to an editor without a plug-in."
+    )
 
 
 def _at(value: object, key: str) -> object:

@@ -28,7 +28,7 @@ from pygls.protocol import (
 
 from context.errors import KvasirError
 from handlers.structure import Misfit, nearest, problems_of
-from server.client import CODE_POINT_CLIENTS
+from server.client import CODE_POINT_CLIENTS, PROTOCOL
 from server.documents import Workspace
 from server.messages import Malformed
 from sessions.errors import BadRequest
@@ -204,7 +204,7 @@ class Protocol(LanguageServerProtocol):
 
     @_lsp_method(types.INITIALIZE)
     def lsp_initialize(self, params: types.InitializeParams) -> Generator[Any, Any, types.InitializeResult]:
-        """As pygls, with our documents, and the capability that pygls forgets for clients that have it.
+        """As pygls, with our documents, our protocol's version, and a capability that pygls forgets.
 
         A handler of ``initialize`` must not keep ``workspace``: it is replaced here, before any document is
         open.
@@ -212,6 +212,7 @@ class Protocol(LanguageServerProtocol):
         result = yield from super().lsp_initialize(params)
         self._workspace = Workspace.like(self.workspace, _encoding(params, self.workspace.position_encoding))
         self.begun.set()
+        result.capabilities.experimental = {SCHEME: {"protocol": PROTOCOL}}
         client = params.capabilities.workspace
         if client and client.text_document_content:
             options = types.TextDocumentContentOptions(schemes=[SCHEME])

@@ -162,6 +162,11 @@ class Renderer:
         path = self._virtual.get(uri)
         return disk.read(path) if path else None
 
+    def file_uri(self, uri: str) -> str:
+        """The file behind a virtual document, or the document itself."""
+        path = self._virtual.get(uri)
+        return path.as_uri() if path else uri
+
     async def _looked_at(self, uri: str) -> None:
         if await self._screen.changed():
             self._came_late(types.WORKSPACE_APPLY_EDIT)

@@ -81,7 +81,7 @@ def config(home: Path, model: Path) -> Path:
 
 @pytest.fixture
 def connect(project: Path, config: Path) -> Connect:
-    """Begin a session at a client of ``tests/clients``; ``features`` are those of a plug-in of ours."""
+    """Begin a session at a client of ``tests/clients``; ``features`` are those of a plug-in of ours, ``client`` all that it says."""
 
     @contextlib.asynccontextmanager
     async def begin(
@@ -89,18 +89,22 @@ def connect(project: Path, config: Path) -> Connect:
         features: tuple[str, ...] = (),
         settings: Json | None = None,
         *,
+        client: Json | None = None,
         root: Path | None = project,
         silent: tuple[str, ...] = (),
         refusing: tuple[str, ...] = (),
     ) -> AsyncGenerator[Person]:
         said = profile(name)
-        own: Json = {"client": {"name": "test", "features": list(features)}, "settings": settings or {}}
+        announced: Json = client or {"name": "test", "features": list(features)}
+        own: Json = {"client": announced, "settings": settings or {}}
         server = Kvasir()
         async with wired(server) as (editor, pipe):
             editor.silent, editor.refusing = set(silent), set(refusing)
             info: Json = said.get("clientInfo") or {}
-            client: str | None = info.get("name")
-            await initialize(editor, said["capabilities"], {"kvasir": own}, client_name=client, root=root)
+            name = info.get("name", "")
+            await initialize(
+                editor, said["capabilities"], {"kvasir": own}, client_name=name or None, root=root
+            )
             try:
                 yield Person(editor, server, pipe, project)
                 assert await editor.request("shutdown") is None

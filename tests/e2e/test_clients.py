@@ -147,3 +147,16 @@ async def test_two_files_of_one_project_share_one_server(person: Person):
     status = await person.command("status")
     assert [(name, model["ours"]) for name, model in status["models"].items()] == [("demo", True)]
     assert len(status["models"]["demo"]["slots"]) == 2
+
+
+async def test_a_plug_in_of_another_protocol_is_told_so_and_answers_come_all_the_same(connect: Connect):
+    announced = {"name": "kvasir.vim", "version": "9.0", "protocol": 2, "features": ["delta"]}
+    async with connect("nvim_0_12_4", client=announced) as person:
+        reply = await person.ask()
+        assert reply["mode"] == "M3"
+        assert person.text(reply) == person.rendered(reply)
+        assert any("kvasir.vim" in told and "Update Kvasir" in told for told in person.messages())
+
+
+async def test_a_plug_in_learns_which_protocol_is_spoken(person: Person):
+    assert person.editor.server["capabilities"]["experimental"] == {"kvasir": {"protocol": 1}}

@@ -147,19 +147,21 @@ async def test_the_files_of_a_chat_are_links(person: Person):
 async def test_other_files_have_neither_outline_nor_folds_nor_links_of_ours(person: Person):
     (person.project / "README.md").write_text("## You\n\nwhy?\n\n## Kvasir\n\nbecause\n")
     uri = person.editor.open(person.project / "README.md")
-    for method in ("documentSymbol", "foldingRange", "documentLink"):
+    for method in ("documentSymbol", "foldingRange", "documentLink", "codeLens"):
         assert await person.editor.request(f"textDocument/{method}", {"textDocument": {"uri": uri}}) == []
 
 
 async def test_what_concerns_chats_is_registered_for_chats_only_where_that_is_possible(connect: Connect):
-    methods = {"documentSymbol", "foldingRange", "documentLink"}
+    methods = {"documentSymbol", "foldingRange", "documentLink", "codeLens"}
     async with connect("vscode_languageclient_11_0") as person:
         await person.until(lambda: person.editor.received("client/registerCapability"))
         (asked,) = person.editor.received("client/registerCapability")
         assert {one["method"] for one in asked["registrations"]} == {f"textDocument/{m}" for m in methods}
         for one in asked["registrations"]:
             assert one["registerOptions"]["documentSelector"] == [
-                {"language": "markdown", "pattern": "**/.kvasir/chat/*.md"}
+                {"language": "markdown", "pattern": "**/.kvasir/chat/*.md"},
+                {"language": "markdown", "pattern": f"{person.server.desk.state_folder}/chat/*.md"},
+                {"scheme": "kvasir"},
             ]
         announced = person.editor.server["capabilities"]
         assert not {f"{method}Provider" for method in methods} & announced.keys()

@@ -1,11 +1,15 @@
 """Each captured client, and what is decided about it."""
 
+from importlib.metadata import version
+
 import pytest
 from inline_snapshot import snapshot
 from lsprotocol import converters, types
 
 from server.client import Client, Feature, Mode, resolve
 from tests.lsp import CLIENTS, profile
+
+MEANWHILE = "Until then answers come as to an editor without a plug-in."
 
 
 def client(name: str, features: tuple[str, ...] = (), view: str = "auto") -> Client:
@@ -43,14 +47,14 @@ def test_every_captured_client():
     assert {path.stem: row(client(path.stem)) for path in sorted(CLIENTS.glob("*.json"))} == snapshot(
         {
             "ale_4_0_0": "M4 Info: ",
-            "coc_0_0_82": "M3 Info: edits, every 1.0 s, progress, virtual, answers, configuration, disabled, nested symbols, registers 4, refreshes 3",
+            "coc_0_0_82": "M3 Info: edits, every 1.0 s, progress, virtual, answers, configuration, disabled, nested symbols, registers 5, refreshes 3",
             "eglot_1_17_30_emacs_30_2": "M3 Info: edits, every 0.25 s, show(takeFocus=False), progress, answers, configuration, nested symbols",
             "helix_25_01_1": "M3 Info: edits, every 0.4 s, whole lines, progress, answers, configuration, disabled",
             "helix_25_07_1_git20260723": "M3 Info: edits, every 0.4 s, whole lines, show(takeFocus=None), progress, answers, configuration, disabled",
             "nvim_0_10_4": "M3 Info: edits, every 0.25 s, show(takeFocus=False), progress, answers, configuration, nested symbols, registers 1, refreshes 1",
             "nvim_0_12_4": "M3 Info: edits, every 0.25 s, show(takeFocus=False), progress, answers, configuration, disabled, nested symbols, registers 1, refreshes 2",
             "vim_lsp_474c656": "M4 Warning: configuration, disabled, code points",
-            "vscode_languageclient_11_0": "M3 Info: edits, every 0.25 s, show(takeFocus=False), progress, virtual, answers, configuration, disabled, llm tag, nested symbols, registers 4, refreshes 3",
+            "vscode_languageclient_11_0": "M3 Info: edits, every 0.25 s, show(takeFocus=False), progress, virtual, answers, configuration, disabled, llm tag, nested symbols, registers 5, refreshes 3",
         }
     )
 
@@ -89,6 +93,14 @@ def test_coc_shows_a_virtual_document_only():
         (
             {"kvasir": {"client": {"feature": ["delta"]}}},
             'initializationOptions.kvasir.client is ignored: feature: unknown key; did you mean "features"?.',
+        ),
+        (
+            {"kvasir": {"client": {"name": "kvasir.vim", "protocol": 2, "features": ["delta"], "new": 1}}},
+            f"The kvasir.vim of this editor speaks protocol 2, Kvasir {version('kvasir')} speaks 1. Update Kvasir. {MEANWHILE}",
+        ),
+        (
+            {"kvasir": {"client": {"protocol": 0, "features": ["delta"]}}},
+            f'The plug-in of this editor speaks protocol 0, Kvasir {version("kvasir")} speaks 1. Update it: "kvasir setup" links the right one. {MEANWHILE}',
         ),
     ],
 )
