@@ -1,4 +1,4 @@
-"""A person at Neovim or Helix, with a project, a home and the demo model."""
+"""A person at an editor, with a project, a home and the demo model."""
 
 import os
 import re
@@ -12,7 +12,7 @@ import pytest
 from tests.editors.drivers.helix import Helix, helix
 from tests.editors.drivers.home import KVASIR, Account, Home, furnish
 from tests.editors.drivers.neovim import Neovim, neovim
-from tests.editors.provision import Prefix, missing_tools, provision
+from tests.editors.provision import EDITORS, Prefix, missing_tools, provision
 
 SHIPPED = Path(__file__).parents[2] / "editors"
 # Read before any test moves to a home of its own.
@@ -48,12 +48,12 @@ def prefix(request: pytest.FixtureRequest) -> Prefix:
     if reason:
         request.config.stash[SKIPPED] = reason
         pytest.skip(f"real editors: {reason}")
-    return provision()
+    return provision(EDITORS)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if reason := config.stash.get(SKIPPED, ""):
-        terminalreporter.section("Neovim and Helix were NOT tested", red=True)
+        terminalreporter.section("Real editors were NOT tested", red=True)
         terminalreporter.line(f"Reason: {reason}.")
 
 

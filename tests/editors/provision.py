@@ -1,4 +1,4 @@
-"""Neovim, Helix and tmux from Debian's registry in a folder of ours: no root, no chroot, no mounts.
+"""Editors, tmux and a browser from Debian's registry, each set in a folder of ours: no root, chroot or mounts.
 
 Built once into ``$KVASIR_EDITORS`` (default: the user's cache) under a file lock, free afterwards. The mirror
 is the one that this machine's apt is configured for; ``KVASIR_DEBIAN_MIRROR`` wins. Run as a program, it
@@ -10,20 +10,22 @@ import fcntl
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import attrs
 import platformdirs
 
-PACKAGES = ("neovim", "hx", "tmux")
+EDITORS = ("neovim", "hx", "vim", "emacs-nox", "kakoune", "tmux")
+BROWSER = ("chromium-headless-shell", "fonts-dejavu-core")
 SUITE = "sid"
 """Debian's stable suites are older than Neovim 0.11, the first with ``vim.lsp.config``."""
-RECIPE = 1
+RECIPE = 3
 """Raise it to make every cached folder stale."""
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 LOADER = f"{LIBRARIES}/ld-linux-x86-64.so.2"
@@ -38,17 +40,32 @@ class ProvisionError(Exception):
     """The editors could not be had; the message says why and what to do."""
 
 
+PROGRAMS = {
+    "nvim": "usr/bin/nvim",
+    "hx": "usr/bin/hx",
+    "kak": "usr/bin/kak",
+    "tmux": "usr/bin/tmux",
+    "chromium": "usr/lib/chromium/chromium-headless-shell",
+}
+"""Programs that run as they are, with their place in the folder."""
+
+
 @attrs.frozen
 class Prefix:
     """A folder of unpacked Debian packages whose programs run by their own path."""
 
     root: Path
 
+    @property
+    def bin(self) -> Path:
+        """The programs and nothing else, for a ``PATH``."""
+        return self.root / "bin"
+
     def program(self, name: str) -> str:
         """Absolute path of a program. ``ProvisionError`` if the packages do not bring it."""
-        path = self.root / "usr/bin" / name
+        path = self.bin / name
         if not path.exists():
-            raise ProvisionError(f"Debian's {', '.join(PACKAGES)} bring no {name}: {path} is missing.")
+            raise ProvisionError(f"Debian's packages bring no {name}: {path} is missing.")
         return str(path)
 
 
@@ -57,16 +74,19 @@ def missing_tools() -> list[str]:
     return [tool for tool in ("apt-get", "dpkg") if shutil.which(tool) is None]
 
 
-def provision() -> Prefix:
-    """Build the folder unless it is there. ``ProvisionError`` if, say, the registry cannot be reached."""
+def provision(packages: Sequence[str]) -> Prefix:
+    """Build the folder of these packages unless it is there.
+
+    ``ProvisionError`` if, say, the registry cannot be reached.
+    """
     if platform.machine() != "x86_64":
         raise ProvisionError(f"The editors are provisioned on amd64 only, this is {platform.machine()}.")
-    key = hashlib.sha256(repr((PACKAGES, SUITE, RECIPE)).encode()).hexdigest()[:12]
+    key = hashlib.sha256(repr((tuple(packages), SUITE, RECIPE)).encode()).hexdigest()[:12]
     root = CACHE / f"{SUITE}-{key}"
     with _locked(root):
         # The programs carry absolute paths into the folder: a cache restored elsewhere is built anew.
         if not ((root / DONE).exists() and (root / DONE).read_text() == str(root)):
-            _build(root)
+            _build(root, packages)
     return Prefix(root)
 
 
@@ -79,14 +99,15 @@ def _locked(root: Path) -> Generator[None]:
         yield
 
 
-def _build(root: Path) -> None:
+def _build(root: Path, packages: Sequence[str]) -> None:
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir()
     apt = root / ".apt"
-    for deb in _download(apt):
+    for deb in _download(apt, packages):
         _run("dpkg", "-x", str(deb), str(root))
     shutil.rmtree(apt)
     _point_at_own_libraries(root)
+    _gather_programs(root)
     (root / DONE).write_text(str(root))
 
 
@@ -94,7 +115,7 @@ def _run(*argv: str, env: dict[str, str] | None = None) -> str:
     done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ProvisionError(
-            f"Neovim and Helix could not be provisioned: {' '.join(argv)} ended with {done.returncode}. "
+            f"The editors could not be provisioned: {' '.join(argv)} ended with {done.returncode}. "
             "Check the way to Debian's registry, or set KVASIR_SKIP_EDITORS=1 to do without these tests.\n"
             f"{done.stdout[-1000:]}{done.stderr[-2000:]}"
         )
@@ -111,7 +132,7 @@ def _mirror() -> str:
     raise ProvisionError("apt names no Debian mirror on this machine: set KVASIR_DEBIAN_MIRROR to one.")
 
 
-def _download(apt: Path) -> list[Path]:
+def _download(apt: Path, packages: Sequence[str]) -> list[Path]:
     """Fetch the packages with all that they need into apt's own folder below ``apt``; return the .deb files.
 
     apt has a state of its own with an *empty* dpkg status, so that it resolves libc and everything else too.
@@ -130,7 +151,7 @@ def _download(apt: Path) -> list[Path]:
     (apt / "apt.conf").write_text(_apt_configuration(apt))
     env = dict(os.environ, APT_CONFIG=str(apt / "apt.conf"), DEBIAN_FRONTEND="noninteractive")
     _run("apt-get", "update", "-qq", "--error-on=any", env=env)
-    _run("apt-get", "install", "-y", "-qq", "--download-only", *PACKAGES, env=env)
+    _run("apt-get", "install", "-y", "-qq", "--download-only", *packages, env=env)
     return sorted((apt / "cache/archives").glob("*.deb"))
 
 
@@ -196,6 +217,31 @@ def _point_at_own_libraries(root: Path) -> None:
             _run(patchelf, "--remove-rpath", str(file))
 
 
+def _gather_programs(root: Path) -> None:
+    """Link the programs into one folder; Vim and Emacs are told there where their own files are."""
+    programs = Prefix(root).bin
+    programs.mkdir()
+    for name, place in PROGRAMS.items():
+        if (root / place).exists():
+            (programs / name).symlink_to(root / place)
+    for runtime in root.glob("usr/share/vim/vim[0-9]*"):
+        _wrap(programs / "vim", [root / "usr/bin/vim.basic"], {"VIMRUNTIME": str(runtime)})
+    for dump in root.glob("usr/libexec/emacs/*/*/*.pdmp"):
+        lisp = next(root.glob("usr/share/emacs/*.*/lisp"))
+        # An empty entry would stand for the path that was compiled in.
+        folders = [lisp, *sorted(path for path in lisp.rglob("*") if path.is_dir())]
+        data = str(lisp.with_name("etc"))
+        env = {"EMACSDATA": data, "EMACSDOC": data, "EMACSPATH": str(dump.parent)}
+        env["EMACSLOADPATH"] = ":".join(map(str, folders))
+        _wrap(programs / "emacs", [root / "usr/bin/emacs-nox", f"--dump-file={dump}"], env)
+
+
+def _wrap(path: Path, argv: Sequence[object], env: dict[str, str]) -> None:
+    words = shlex.join(["env", *(f"{name}={value}" for name, value in env.items()), *map(str, argv)])
+    path.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
+    path.chmod(0o755)
+
+
 def _is_elf(file: Path) -> bool:
     if file.is_symlink() or not file.is_file() or "gconv" in file.parts:
         return False
@@ -212,4 +258,5 @@ def _query(patchelf: str, option: str, file: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{provision().root}\n")
+    for wanted in (EDITORS, BROWSER):
+        sys.stdout.write(f"{provision(wanted).root}\n")
