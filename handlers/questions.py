@@ -50,7 +50,8 @@ def _in_chat(desk: Desk, given: Arguments) -> Question:
 def _focus(desk: Desk, given: Arguments) -> Focus | None:
     path = path_given(desk, given)
     if path is None:
-        return desk.recent_focus()
+        # A text without a document is from none, say from a terminal or a buffer without a name.
+        return None if given.text is not None else desk.recent_focus()
     desk.focus = Focus(path, _lines(given))
     return desk.focus
 

@@ -36,7 +36,7 @@ from server.protocol import SCHEME, Server
 from server.render.renderer import Renderer
 from server.tasks import Tasks
 from sessions.ask import Question, Sessions
-from sessions.errors import KvasirError, NotFound, StoreError
+from sessions.errors import BadRequest, KvasirError, NotFound, StoreError
 from sessions.transcript import parser as transcript
 
 logger = logging.getLogger("kvasir.server.app")
@@ -141,8 +141,16 @@ class Kvasir(Server):
     # --- requests ----------------------------------------------------------------------------------
 
     async def run(self, name: str, params: types.ExecuteCommandParams) -> Reply:
-        """Answer a command; one that is repeated with the same id gets the first reply."""
-        command: Command = COMMANDS[name]
+        """Answer a command; its refusal is told by us where the editor does not."""
+        try:
+            return await self._run(COMMANDS[name], params)
+        except KvasirError as error:
+            if not self.client.shows_refusals:
+                self.renderer.message(str(error))
+            raise
+
+    async def _run(self, command: Command, params: types.ExecuteCommandParams) -> Reply:
+        """One that is repeated with the same id gets the first reply."""
         given = parse(params.arguments, command.words)
         if given.id is None:
             return await command.answer(self.desk, given)
@@ -160,8 +168,21 @@ class Kvasir(Server):
             self.desk.warm_later(asked)
 
     def drafted(self, params: object) -> None:
-        """``kvasir/draft``: warm the half-typed question with all that goes with it."""
-        self.desk.warm_later(question(self.desk, structure(params or {}, Arguments, "kvasir/draft")))
+        """``kvasir/draft``: warm the half-typed question with all that goes with it.
+
+        A list is read as a command's arguments: the question may begin with options, as a person types it.
+        """
+        if not isinstance(params, list):
+            given = structure(params or {}, Arguments, "kvasir/draft")
+            self.desk.warm_later(question(self.desk, given))
+            return
+        arguments = cast("list[object]", params)
+        if len(arguments) == 1 and isinstance(arguments[0], list):
+            # vscode-jsonrpc, on which coc.nvim stands, puts a list into another.
+            arguments = cast("list[object]", arguments[0])
+        # Half an option is no mistake yet: whatever is wrong is told when the question is asked.
+        with contextlib.suppress(BadRequest):
+            self.desk.warm_later(question(self.desk, parse(arguments)))
 
     def turn_text(self, params: object) -> dict[str, Any]:
         """``kvasir/turnText``: an answer as far as it has come, for a client that missed a part."""

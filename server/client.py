@@ -24,6 +24,9 @@ _SWITCHES_WINDOWS = frozenset({"vim-lsp"})
 _HIDES_INFO = frozenset({"vim-lsp"})
 _OPENS_TAB_PAGES = frozenset({"coc.nvim"})
 _UNDO_STEP_PER_EDIT = frozenset({"helix"})
+_LOGS_REFUSALS = frozenset({"helix"})
+_FOCUSES_WHATEVER_IS_SAID = frozenset({"helix", "Eglot"})
+"""Helix always brings the document to the front, Eglot does whenever ``takeFocus`` is there at all."""
 _MESSAGE_PER_EDIT = frozenset({"coc.nvim"})
 
 _DYNAMIC = {
@@ -99,6 +102,8 @@ class Client:
     registers: frozenset[str]
     """Methods that can be registered for chat documents only."""
     refreshes: frozenset[str]
+    shows_refusals: bool
+    """The error of a command reaches the person, and not only a log."""
     shows_disabled_actions: bool
     tags_llm: bool
     nests_symbols: bool
@@ -132,7 +137,7 @@ def resolve(params: types.InitializeParams, *, view: str = "auto") -> Client:
         edit_interval_s=_edit_interval_s(info.name),
         edits_whole_lines=info.name in _UNDO_STEP_PER_EDIT,
         shows_documents=shows and (mode is Mode.VIRTUAL or info.name not in _OPENS_TAB_PAGES),
-        take_focus=None if info.name == "helix" else False,
+        take_focus=None if info.name in _FOCUSES_WHATEVER_IS_SAID else False,
         shows_progress=bool(window.work_done_progress),
         message_type=types.MessageType.Warning if info.name in _HIDES_INFO else types.MessageType.Info,
         reads_virtual=virtual,
@@ -140,6 +145,7 @@ def resolve(params: types.InitializeParams, *, view: str = "auto") -> Client:
         serves_configuration=bool(workspace.configuration),
         registers=frozenset(_with(text, _DYNAMIC, "dynamic_registration")),
         refreshes=frozenset(_with(workspace, _REFRESHED, "refresh_support")),
+        shows_refusals=info.name not in _LOGS_REFUSALS,
         shows_disabled_actions=bool(text.code_action and text.code_action.disabled_support),
         tags_llm=_tags_llm(text.code_action),
         nests_symbols=bool(

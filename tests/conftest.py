@@ -5,10 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Before any test: it puts the rooms on the path, also those of an installed wheel.
 import kvasir  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
+# How long an example takes says how busy the machine is.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 _PRIVATE = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY")
 
 

@@ -90,7 +90,7 @@ async def test_no_folder_no_project(tmp_path: Path) -> None:
 
 
 @given(budget=st.integers(-100, 500))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 def test_a_project_fills_the_window_and_no_more(root: Path, budget: int) -> None:
     selection = Selection(None, text="x" * 50)
     whole = asyncio.run(gather(Wanted(root, selection, project=True), FILES, count, ENOUGH))

@@ -1,8 +1,10 @@
 """What is evaluated before the question is sent, and that the question then finds it."""
 
+import pytest
+
 from tests.e2e.conftest import Connect
 from tests.e2e.person import Person
-from tests.lsp import Json
+from tests.lsp import Json, Refused
 
 SLACK_TOKENS = 8
 """The last tokens in front of a question may merge with its first."""
@@ -56,6 +58,22 @@ async def test_a_half_typed_question_is_warmed_too(person: Person):
     alone = await person.command("context", place(person))
     assert state["promptTokens"] > alone["tokens"]
     await ask_finds(person, state["promptTokens"], "why is it that this function is slow?")
+
+
+async def test_a_half_typed_question_may_begin_with_options(person: Person):
+    person.editor.notify("kvasir/draft", [place(person), "-s why is it that this func"])
+    state = await warmed(person)
+    alone = await person.command("context", place(person), "-s")
+    assert state["promptTokens"] > alone["tokens"]
+    await ask_finds(person, state["promptTokens"], "-s why is it that this function is slow?")
+
+
+async def test_half_an_option_is_no_mistake_yet(person: Person):
+    person.editor.notify("kvasir/draft", [place(person), "-x why is it"])
+    await person.command("status")
+    assert person.messages() == []
+    with pytest.raises(Refused, match='no option "-x"'):
+        await person.command("ask", place(person), "-x why is it slow?")
 
 
 async def test_a_cleared_selection_is_forgotten(person: Person):

@@ -10,41 +10,29 @@ from tests.editors.drivers.chat import (
     answer,
     assert_grew_live,
     document,
-    finished,
     job,
     streamed,
     turns,
 )
 from tests.editors.drivers.home import Home
-from tests.editors.drivers.neovim import Neovim
+from tests.editors.drivers.neovim import (
+    INSTALLED,
+    Neovim,
+    answered,
+    drafted,
+    growth,
+    neovim,
+    saved,
+    watch,
+)
 from tests.editors.drivers.waiting import Growth, until
-from tests.editors.drivers.wire import Message, Wire
+from tests.editors.provision import Prefix
 
 pytestmark = [pytest.mark.editors, pytest.mark.timeout(180)]
 
 STUCK_S = 4
 """Longer than the server waits for an answer."""
 TYPED = "the quick brown fox jumps over the lazy dog"
-
-
-def growth(editor: Neovim, chat: Path) -> Growth:
-    return Growth(lambda: editor.text(chat), finished)
-
-
-def answered(editor: Neovim, chat: Path, count: int) -> str:
-    """Wait until the document has ``count`` turns with their answers; returns it."""
-
-    def look() -> str | None:
-        text = editor.text(chat) or ""
-        return text if len(turns(text)) == count and finished(text) else None
-
-    return until(look, f"{count} answered turns")
-
-
-def watch(growing: Growth) -> None:
-    """Look on until the answer has grown before our eyes."""
-    while len(growing.states) <= LIVE_STATES + 2:
-        growing.next()
 
 
 def type_while_it_grows(editor: Neovim, growing: Growth) -> None:
@@ -61,10 +49,6 @@ def assert_typed(editor: Neovim, file: Path) -> None:
     until(lambda: (editor.text(file) or "").endswith(TYPED), "the typed line")
     assert (editor.text(file) or "").endswith(f"\n{TYPED}")
     assert (editor.current_file(), editor.mode()) == (file, "i")
-
-
-def drafts(wire: Wire, question: str) -> list[Message]:
-    return [message for message in wire.sent("kvasir/draft") if message.params.get("question") == question]
 
 
 @pytest.mark.usefixtures("endless")
@@ -94,7 +78,7 @@ def test_a_selection_is_asked_about_and_the_answer_grows_beside_it_until_it_is_c
         assert "> a.py#L5-L6 (selection)" in states[-1]
         assert answer(states[-1], 1) == streamed(desk.wire)
 
-        until(lambda: not editor.modified(chat), "the finished document to be saved")
+        saved(editor, chat)
         assert chat.read_text(encoding="utf-8") == f"{editor.text(chat)}\n"
         assert desk.wire.received("workspace/applyEdit") == []
         assert "Error" not in editor.messages()
@@ -138,11 +122,11 @@ def test_a_chat_goes_on_by_typing_and_saving_and_forks_at_the_cursor(
         editor.command("5,6Kvasir ask why is it slow?")
         chat = document(desk.wire, desk.wire.command("kvasir.ask"))
         answered(editor, chat, 1)
-        until(lambda: not editor.modified(chat), "the finished document to be saved")
+        saved(editor, chat)
         editor.command(f"drop {chat}")
         editor.type("GA", "and in parallel?<Esc>:write<CR>")
         first, second = turns(answered(editor, chat, 2))
-        until(lambda: not editor.modified(chat), "the finished document to be saved")
+        saved(editor, chat)
 
         editor.type("u")
         until(lambda: turns(editor.text(chat) or "") == [first, second], "the undoing")
@@ -175,12 +159,20 @@ def test_a_selection_and_a_half_typed_question_are_warmed(
             "kvasir/state", lambda state: (state["job"], state["phase"]) == ("warmup", "done")
         )
         editor.type(":Kvasir ask why is")
-        drafted = until(lambda: drafts(desk.wire, "why is"), "the draft")
-        draft = drafted[0].params
+        draft = drafted(desk.wire, "why is")
         assert (draft["lines"], draft["text"]) == ([4, 6], "def f1(x):\n    return x + 1\n")
         editor.type(" it slow?<CR>")
         prefill = desk.wire.announced("kvasir/state", lambda state: state["phase"] == "prefill").params
         assert prefill["cachedTokens"] > prefill["promptTokens"] // 2
+
+
+def test_a_question_before_the_server_is_there_waits_for_it(
+    prefix: Prefix, desk: Home, project: Path
+) -> None:
+    at_once = "vim.cmd([[autocmd VimEnter * 5,6Kvasir ask why is it slow?]])\n"
+    with neovim(prefix.program("nvim"), desk, project, project / "a.py", INSTALLED + at_once) as editor:
+        answered(editor, document(desk.wire, desk.wire.command("kvasir.ask")), 1)
+        assert not any("does not run" in told for told in editor.told())
 
 
 def test_a_message_that_would_not_fit_into_a_line_does_not_stop_the_person(
@@ -191,7 +183,7 @@ def test_a_message_that_would_not_fit_into_a_line_does_not_stop_the_person(
         desk.wire.command("kvasir.retry")
         whole = until(editor.told, "the refusal")[-1]
         assert whole.startswith("Kvasir: Which chat?")
-        editor.lua("require('kvasir').tell(string.rep('word ', 100), 2)")
+        editor.lua("require('kvasir.message').tell(string.rep('word ', 100), 2)")
         assert editor.told()[-1].endswith("word ")
         assert all(len(line) < editor.columns() for line in editor.messages().splitlines())
 

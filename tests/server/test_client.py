@@ -48,7 +48,7 @@ def test_every_captured_client():
         {
             "ale_4_0_0": "M4 Info: ",
             "coc_0_0_82": "M3 Info: edits, every 1.0 s, progress, virtual, answers, configuration, disabled, nested symbols, registers 5, refreshes 3",
-            "eglot_1_17_30_emacs_30_2": "M3 Info: edits, every 0.25 s, show(takeFocus=False), progress, answers, configuration, nested symbols",
+            "eglot_1_17_30_emacs_30_2": "M3 Info: edits, every 0.25 s, show(takeFocus=None), progress, answers, configuration, nested symbols",
             "helix_25_01_1": "M3 Info: edits, every 0.4 s, whole lines, progress, answers, configuration, disabled",
             "helix_25_07_1_git20260723": "M3 Info: edits, every 0.4 s, whole lines, show(takeFocus=None), progress, answers, configuration, disabled",
             "nvim_0_10_4": "M3 Info: edits, every 0.25 s, show(takeFocus=False), progress, answers, configuration, nested symbols, registers 1, refreshes 1",

@@ -252,7 +252,7 @@ class SlotsInUse(RuleBasedStateMachine):
 
 
 TestSlotsInUse = SlotsInUse.TestCase
-TestSlotsInUse.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestSlotsInUse.settings = settings(max_examples=40, stateful_step_count=25)
 
 
 # --- by hand --------------------------------------------------------------------------------------------

@@ -233,7 +233,7 @@ def _texts(known: Known) -> Iterator[str]:
 
 
 TestChatTree = ChatTree.TestCase
-TestChatTree.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)
+TestChatTree.settings = settings(max_examples=12, stateful_step_count=20)
 
 
 def test_turns_and_segments_go_with_the_last_chat_that_leads_to_them(store: Store, path: Path) -> None:

@@ -7,10 +7,14 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+from tests.editors.drivers.chat import LIVE_STATES, finished, turns
 from tests.editors.drivers.home import Home, socket_folder
 from tests.editors.drivers.rpc import Rpc
-from tests.editors.drivers.waiting import until
+from tests.editors.drivers.waiting import Growth, until
+from tests.editors.drivers.wire import Json, Wire
 
+GLUE = Path(__file__).parents[3] / "editors/neovim"
+INSTALLED = f"vim.opt.runtimepath:prepend('{GLUE}')\n"
 BASE = "vim.o.swapfile, vim.o.shadafile = false, 'NONE'\n"
 CHOOSE = """
 local wanted = ...
@@ -45,6 +49,13 @@ for _, buffer in ipairs(vim.api.nvim_list_bufs()) do
     return table.concat(vim.api.nvim_buf_get_lines(buffer, 0, -1, true), '\\n')
   end
 end
+"""
+BESIDE = """
+local texts = {}
+for _, mark in ipairs(vim.api.nvim_buf_get_extmarks(vim.fn.bufnr(...), -1, 0, -1, { details = true })) do
+  for _, piece in ipairs(mark[4].virt_text or {}) do table.insert(texts, piece[1]) end
+end
+return texts
 """
 
 
@@ -110,6 +121,23 @@ class Neovim:
         """Width of the screen."""
         return self.lua("return vim.o.columns")
 
+    def completions(self, line: str) -> list[str]:
+        """What the Tab key offers at the end of this Ex command."""
+        return self.lua("return vim.fn.getcompletion(..., 'cmdline')", line)
+
+    def at_prompt(self, title: str) -> None:
+        """Wait until the person is asked for something, with this in the prompt."""
+        until(lambda: title in self.lua("return vim.fn.getcmdprompt()"), f"the prompt {title!r}")
+
+    def choose(self, number: int) -> None:
+        """Wait for a list and choose from it."""
+        self.at_prompt("Type number")
+        self.type(f"{number}<CR>")
+
+    def virtual_texts(self, path: Path) -> list[str]:
+        """What our glue shows beside the lines of this file."""
+        return self.lua(BESIDE, str(path))
+
     def messages(self) -> str:
         """Everything Neovim has shown to the person so far."""
         return self.lua("return vim.api.nvim_exec2('messages', { output = true }).output")
@@ -125,6 +153,21 @@ def neovim(program: str, home: Home, folder: Path, file: Path, init: str) -> Gen
 
     At the end it quits as a person does (``:qa!``), and the server must end by itself with exit code 0.
     """
+    with unattached(program, home, folder, file, init) as editor:
+        attached(editor)
+        yield editor
+    home.wire.server_gone()
+    until(lambda: _exits(home.wire) == len(home.wire.server_pids), "the end of every server in the log")
+    assert home.wire.server_exit() == 0
+
+
+def _exits(wire: Wire) -> int:
+    return sum(message.way == "exit" for message in wire.messages())
+
+
+@contextlib.contextmanager
+def unattached(program: str, home: Home, folder: Path, file: Path, init: str) -> Generator[Neovim]:
+    """Start Neovim on a file with this init.lua, whether a server comes or not."""
     sockets = socket_folder()
     address = sockets / "nvim"
     startup = home.write_config("init.lua", BASE + init)
@@ -138,10 +181,47 @@ def neovim(program: str, home: Home, folder: Path, file: Path, init: str) -> Gen
         ending.callback(process.kill)
         until(address.exists, "Neovim's socket")
         rpc = ending.enter_context(Rpc(address))
-        editor = Neovim(rpc)
-        until(lambda: editor.lua(ATTACHED), "Kvasir's server in Neovim")
-        yield editor
+        yield Neovim(rpc)
         rpc.notify("nvim_command", "qa!")
         process.wait(30)
-        assert home.wire.server_exit() == 0
-        home.wire.server_gone()
+
+
+def attached(editor: Neovim) -> None:
+    """Wait until the server named ``kvasir`` is attached to the current file."""
+    until(lambda: editor.lua(ATTACHED), "Kvasir's server in Neovim")
+
+
+def growth(editor: Neovim, chat: Path) -> Growth:
+    """What a chat's buffer says while an answer is written."""
+    return Growth(lambda: editor.text(chat), finished)
+
+
+def watch(growing: Growth) -> None:
+    """Look on until the answer has grown before our eyes."""
+    while len(growing.states) <= LIVE_STATES + 2:
+        growing.next()
+
+
+def answered(editor: Neovim, chat: Path, count: int) -> str:
+    """Wait until the document has ``count`` turns with their answers; returns it."""
+
+    def look() -> str | None:
+        text = editor.text(chat) or ""
+        return text if len(turns(text)) == count and finished(text) else None
+
+    return until(look, f"{count} answered turns")
+
+
+def saved(editor: Neovim, chat: Path) -> None:
+    """Wait until the buffer of a chat is as the disk has it."""
+    until(lambda: not editor.modified(chat), "the finished document to be saved")
+
+
+def drafted(wire: Wire, words: str) -> Json:
+    """Wait until a half-typed question was sent to be warmed; returns what it is about."""
+
+    def look() -> list[Json] | None:
+        sent = (message.params for message in wire.sent("kvasir/draft"))
+        return [given for given, typed in sent if typed == words] or None
+
+    return until(look, f"the draft {words!r}")[0]

@@ -41,11 +41,15 @@ class Terminal:
 
     def type(self, text: str) -> None:
         """Type a text letter by letter."""
-        self._call("send-keys", "-l", text)
+        self._call("send-keys", "-l", "--", text)
 
     def screen(self) -> str:
         """Read what the person sees."""
         return self._call("capture-pane", "-p")
+
+    def coloured(self) -> str:
+        """Read what the person sees, with the escape sequences of its colours."""
+        return self._call("capture-pane", "-p", "-e", "-N")
 
     def see(self, shown: Callable[[str], bool], what: str) -> str:
         """Wait for a screen that satisfies ``shown`` and return it; the last screen is in the error."""

@@ -1,16 +1,37 @@
--- The chat document as a buffer: it grows while an answer streams, without a switch of windows.
+-- The chat document as a buffer and in windows.
 local api = vim.api
 local M = {}
 
 local WIDE = 160
 local marks = api.nvim_create_namespace('kvasir')
--- By buffer: how much of an answer (of which turn) it has, in characters, and the tick of our last change.
-local written = {}
 
 -- Whether a buffer shows a chat.
 function M.is_chat(buffer)
   local front = api.nvim_buf_get_lines(buffer, 0, 2, false)
   return front[1] == '---' and (front[2] or ''):find('^kvasir:') ~= nil
+end
+
+-- The id of the chat that a buffer shows, else nil.
+function M.id(buffer)
+  if not M.is_chat(buffer) then return nil end
+  for _, line in ipairs(api.nvim_buf_get_lines(buffer, 2, 12, false)) do
+    if line == '---' then return nil end
+    local id = line:match('^chat:%s*(%w+)')
+    if id then return id end
+  end
+end
+
+-- The loaded buffer of a file, else nil. Exactly this one: bufnr() alone would take a part of a name.
+function M.buffer(path)
+  local buffer = vim.fn.bufexists(path) == 1 and vim.fn.bufnr(path) or -1
+  return buffer > 0 and api.nvim_buf_is_loaded(buffer) and buffer or nil
+end
+
+-- The loaded buffer of a chat, else nil.
+function M.buffer_of(id)
+  return vim.iter(api.nvim_list_bufs()):find(
+    function(buffer) return api.nvim_buf_is_loaded(buffer) and M.id(buffer) == id end
+  )
 end
 
 -- Number of the turn under the cursor if the current buffer is a chat document, else nil.
@@ -20,12 +41,28 @@ function M.turn()
   return #vim.tbl_filter(function(line) return line:find('^## You <!%-%- kv %w+ %-%->') end, above)
 end
 
+-- The row of a chat's last line with words in it.
+function M.last_row(buffer)
+  for row = api.nvim_buf_line_count(buffer) - 1, 1, -1 do
+    if api.nvim_buf_get_lines(buffer, row, row + 1, true)[1]:find('%S') then return row end
+  end
+  return 0
+end
+
 -- The window of another chat on this page, unless somebody types there.
 local function window_of_chats()
   for _, window in ipairs(api.nvim_tabpage_list_wins(0)) do
     local typing = window == api.nvim_get_current_win() and api.nvim_get_mode().mode:find('^[iR]')
     if not typing and M.is_chat(api.nvim_win_get_buf(window)) then return window end
   end
+end
+
+-- Another window for a buffer; nil where the screen has no room for one.
+local function beside(buffer)
+  local split = vim.o.columns >= WIDE and 'right' or 'below'
+  local fits, window = pcall(api.nvim_open_win, buffer, false, { win = -1, split = split })
+  if fits then return window end
+  require('kvasir.message').tell(('there is no room to show the chat; ":buffer %d" does.'):format(buffer))
 end
 
 -- Bring a chat to the screen and leave the cursor where it is.
@@ -42,9 +79,9 @@ function M.show(path)
   if window then
     api.nvim_win_set_buf(window, buffer)
   else
-    window = api.nvim_open_win(buffer, false, { win = -1, split = vim.o.columns >= WIDE and 'right' or 'below' })
+    window = beside(buffer)
   end
-  api.nvim_win_set_cursor(window, { api.nvim_buf_line_count(buffer), 0 })
+  if window then api.nvim_win_set_cursor(window, { api.nvim_buf_line_count(buffer), 0 }) end
 end
 
 -- Long lines are paragraphs here, and nobody wants to read the ids of turns.
@@ -63,79 +100,5 @@ api.nvim_set_decoration_provider(marks, {
     end
   end,
 })
-
--- Rows (from 0) of the heading and of the stop line of the answer that is being written, and its turn's id.
-local function answering(lines)
-  for stop = #lines, 1, -1 do
-    local id = lines[stop]:match('<!%-%- kv stop (%w+) %-%->')
-    for row = stop, id and 1 or stop + 1, -1 do
-      if lines[row]:find('## Kvasir <!-- kv ' .. id, 1, true) then return row - 1, stop - 1, id end
-    end
-  end
-end
-
--- Windows that follow the answer: those at the end, and at its beginning all where nobody types.
-local function followers(buffer, begins)
-  local last, here = api.nvim_buf_line_count(buffer), api.nvim_get_current_win()
-  return vim.tbl_filter(function(window)
-    if api.nvim_win_get_cursor(window)[1] == last then return true end
-    return begins and not (window == here and api.nvim_get_mode().mode ~= 'n')
-  end, vim.fn.win_findbuf(buffer))
-end
-
--- Change the buffer: one answer is one step of undo, and windows that follow stay at the end.
-local function change(buffer, state, edit)
-  local windows = followers(buffer, state.tick == nil)
-  if state.tick == api.nvim_buf_get_changedtick(buffer) then
-    api.nvim_buf_call(buffer, function() pcall(vim.cmd.undojoin) end)
-  end
-  edit()
-  state.tick = api.nvim_buf_get_changedtick(buffer)
-  for _, window in ipairs(windows) do
-    api.nvim_win_set_cursor(window, { api.nvim_buf_line_count(buffer), 0 })
-  end
-end
-
--- What is finished belongs on the disk. Without autocommands: this is no saving that sends.
-local function write(buffer)
-  api.nvim_buf_call(buffer, function() vim.cmd('silent! noautocmd keepalt write!') end)
-end
-
-local function close(buffer, state, stop, text)
-  change(buffer, state, function()
-    api.nvim_buf_set_lines(buffer, stop, stop + 1, true, vim.split(text:gsub('\n$', ''), '\n'))
-  end)
-  written[buffer] = nil
-  write(buffer)
-end
-
--- Text of the answer goes two lines above the stop line; a "mark" takes that line's place. ``at`` tells where
--- in the answer the text begins: a part of it, or all, may be here already if the file was opened late.
-function M.delta(params)
-  local buffer = vim.fn.bufnr(params.path)
-  if buffer < 0 or not api.nvim_buf_is_loaded(buffer) then return end -- the server writes the file
-  local lines = api.nvim_buf_get_lines(buffer, 0, -1, true)
-  local heading, stop, id = answering(lines)
-  if not stop then return end -- deleted by the person: the server stops
-  local state = written[buffer]
-  if not state or state.id ~= id then
-    local text = table.concat(lines, '\n', heading + 3, math.max(heading + 2, stop - 1))
-    state = { id = id, at = vim.fn.strchars(text) }
-    written[buffer] = state
-    if params.at == 0 then M.show(params.path) end
-  end
-  if params.at > state.at then return end -- it comes again: the server was told that the file was opened
-  if params.kind == 'mark' then return close(buffer, state, stop, params.text) end
-  local text = vim.fn.strcharpart(params.text, state.at - params.at)
-  if text == '' then return end
-  state.at = state.at + vim.fn.strchars(text)
-  local row, column = stop - 2, #lines[stop - 1]
-  change(buffer, state, function()
-    api.nvim_buf_set_text(buffer, row, column, row, column, vim.split(text, '\n'))
-  end)
-end
-
--- The file was read: it has what it has.
-function M.read(buffer) written[buffer] = nil end
 
 return M
