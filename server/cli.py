@@ -11,7 +11,9 @@ from pathlib import Path
 
 from context.errors import KvasirError
 
-EPILOG = 'Without a question, "kvasir lsp" is what an editor starts; "kvasir doctor" says what is wrong.'
+EPILOG = (
+    '"kvasir setup" lets your editors start Kvasir (as "kvasir lsp"); "kvasir doctor" says what is wrong.'
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,6 +45,9 @@ def parser() -> argparse.ArgumentParser:
     _status(commands.add_parser("status", help="models, servers, slots and how much was cached"))
     _lsp(commands.add_parser("lsp", help="be the language server of an editor"))
     _server(commands.add_parser("server", help="the llama-server that Kvasir runs"))
+    _setup(
+        commands.add_parser("setup", help="let your editors start Kvasir; shows what it would write first")
+    )
     doctor = commands.add_parser("doctor", help="check the set-up and say what is wrong")
     doctor.set_defaults(run=_run_doctor)
     demo = commands.add_parser(
@@ -103,6 +108,19 @@ def _server(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=_run_server)
 
 
+def _setup(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "editor",
+        nargs="?",
+        help="vim, nvim, helix, code, codium, code-server, cursor, emacs or kakoune (default: all installed)",
+    )
+    command.add_argument("--yes", action="store_true", help="do it without asking")
+    what = command.add_mutually_exclusive_group()
+    what.add_argument("--remove", action="store_true", help="take back what setup did")
+    what.add_argument("--print", action="store_true", help="print what would be written, and write nothing")
+    command.set_defaults(run=_run_setup)
+
+
 def _run_help(_options: argparse.Namespace) -> int:
     parser().print_help()
     return 0
@@ -136,6 +154,14 @@ def _run_lsp(options: argparse.Namespace) -> int:
     from server.app import run
 
     return run(options.tcp)
+
+
+def _run_setup(options: argparse.Namespace) -> int:
+    from server.setup import dialogue
+
+    if options.print:
+        return dialogue.print_only(options.editor)
+    return (dialogue.take_back if options.remove else dialogue.set_up)(options.editor, yes=options.yes)
 
 
 def _run_doctor(_options: argparse.Namespace) -> int:

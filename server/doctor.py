@@ -1,11 +1,10 @@
 """``kvasir doctor``: what is there, what is missing, and what to do about it, in words."""
 
 import asyncio
-import os
 import shutil
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -13,6 +12,8 @@ import attrs
 
 from context.files import project_root
 from server.compose import folders, options
+from server.setup.editors import installed
+from server.setup.person import person
 from sessions import llama
 from sessions.backends.llama import LlamaServer
 from sessions.errors import KvasirError
@@ -48,7 +49,7 @@ def findings() -> Iterator[Finding]:
     yield from _store()
     yield from _engine()
     yield from _models()
-    yield from _editors()
+    yield from editors()
 
 
 def _options() -> Iterator[Finding]:
@@ -146,24 +147,23 @@ def _reached(name: str, url: str) -> Finding:
     return asyncio.run(ask())
 
 
-def _editors() -> Iterator[Finding]:
-    configured: dict[str, tuple[str, Callable[[], bool]]] = {
-        "hx": ("Helix", lambda: _mentions("helix/languages.toml")),
-        "nvim": ("Neovim", lambda: _mentions("nvim")),
-    }
-    for program, (name, wired) in configured.items():
-        path = shutil.which(program)
-        if path is None:
+def editors() -> Iterator[Finding]:
+    """How each installed editor is wired, as setup sees it."""
+    here = person()
+    if not here.finds_kvasir:
+        yield Finding(
+            well=True,
+            what=f"Editors do not find kvasir on their PATH; setup tells them {here.command[0]}.",
+        )
+    for editor, program in installed(here):
+        try:
+            plan = editor.wire(here, program)
+        except KvasirError as error:
+            yield Finding(well=False, what=f"Editor: {editor.title} ({program}): {error}")
             continue
-        todo = "" if wired() else f"It does not start Kvasir yet: see editors/{name.lower()}/README.md."
-        yield Finding(well=True, what=f"Editor: {name} ({path})", todo=todo)
-
-
-def _mentions(place: str) -> bool:
-    """Whether a configuration file, or one in a folder, names Kvasir."""
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    path = home / place
-    files = (
-        [path] if path.is_file() else [*path.rglob("*.lua"), *path.rglob("*.vim")] if path.is_dir() else []
-    )
-    return any("kvasir" in file.read_text("utf-8", "replace") for file in files)
+        todo = [f'Run "kvasir setup {editor.name}".'] if plan.todo else []
+        yield Finding(
+            well=not plan.broken,
+            what=f"Editor: {editor.title} ({program}) {plan.state}",
+            todo=" ".join([*todo, *plan.notes]),
+        )

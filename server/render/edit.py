@@ -5,7 +5,7 @@ from functools import partial
 
 from server.documents import Document
 from server.render.answer import Answer, Sink
-from server.render.marks import Closing, Edit, completed, continued
+from server.render.marks import Closing, Edit, completed, continued, rewritten
 from server.render.screen import Screen
 
 _REFUSALS = 2
@@ -38,8 +38,12 @@ class EditSink(Sink):
         if not piece:
             return
         reached = self.answer.reach(self._position + len(piece))
+        edited = self._counted
         if await self._edit(partial(continued, turn=place.turn_id, piece=piece)):
             self._position = reached
+            if self._screen.document(place.path) not in (edited, None):
+                # The edit met a close: Helix opens the file anew for it, which lacks what came before.
+                await self._edit(partial(rewritten, turn=place.turn_id, answer=self.answer.text[:reached]))
             return
         self._counted = None  # perhaps it has it all the same, later
         if self._refused:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import attrs
 
 from server.documents import split_lines
+from sessions.transcript.marks import unix
 
 
 @attrs.frozen
@@ -48,6 +49,14 @@ def continued(text: str, turn: str, piece: str) -> Edit | None:
     """Append ``piece`` to the answer; ``None`` when the stop line is gone."""
     spot = _spot(text, turn)
     return Edit(spot.start, spot.start, _with_ends(spot.lead + piece, text)) if spot else None
+
+
+def rewritten(text: str, turn: str, answer: str) -> Edit | None:
+    """Put ``answer`` in place of all that stands there of it; ``None`` when the stop line is gone."""
+    spot, heading = _spot(text, turn), _heading(turn).search(text)
+    if spot is None or heading is None:
+        return None
+    return Edit(heading.end(), spot.start, _with_ends(f"\n\n{answer}", text))
 
 
 @attrs.frozen
@@ -100,14 +109,14 @@ def arrived(text: str, turn: str, answer: str, ends: Iterable[int]) -> int | Non
     spot, heading = _spot(text, turn), _heading(turn).search(text)
     if spot is None or heading is None:
         return None
-    before = _unix(text[: spot.start])
-    found = (end for end in sorted(ends, reverse=True) if end and before.endswith(_unix(answer[:end])))
+    before = unix(text[: spot.start])
+    found = (end for end in sorted(ends, reverse=True) if end and before.endswith(unix(answer[:end])))
     return next(found, None if text[heading.end() : spot.start].strip() else 0)
 
 
 def difference(old: str, new: str) -> Edit:
     """The shortest replacement of whole lines from ``old`` to ``new``, with the line ends of ``old``."""
-    before, after = split_lines(old), split_lines(_with_ends(_unix(new), old))
+    before, after = split_lines(old), split_lines(_with_ends(unix(new), old))
     first = _common(before, after)
     last = _common(before[first:][::-1], after[first:][::-1])
     start = sum(map(len, before[:first]))
@@ -155,10 +164,6 @@ def _heading(turn: str) -> re.Pattern[str]:
 
 def _line_end(line: str) -> int:
     return len(line) - len(line.rstrip("\r\n"))
-
-
-def _unix(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _with_ends(piece: str, text: str) -> str:

@@ -25,6 +25,7 @@ from server.render.progress import Progress, hidden
 from server.render.screen import Screen, real
 from server.render.wire import STALLED_BYTES, Wire
 from server.tasks import Tasks
+from sessions.transcript.marks import unix
 
 STATE = "kvasir/state"
 _REMEMBERED = 16
@@ -216,10 +217,13 @@ class Renderer:
                 return [OpenDiskSink(answer, screen, paces.disk_s, self.warn, had)]
 
     async def _has(self, path: Path, text: str) -> bool:
-        """Whether the file says ``text``, or did: the editor's copy has no changes of its own."""
+        """Whether the file says ``text``, or did: the editor's copy has no changes of its own.
+
+        Editors may tell every line end as LF, whatever the file has.
+        """
         try:
             now = await asyncio.to_thread(disk.read, path)
-            return text == now or hash(text) in self._had[real(path)]
+            return unix(text) == unix(now or "") or hash(text) in self._had[real(path)]
         except OSError:
             return False
 

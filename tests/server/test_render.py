@@ -491,7 +491,7 @@ async def test_an_editor_that_tells_much_later_what_it_applied_gets_the_rest(pat
         await one.editor.until(lambda: one.on_screen == whole("one two"))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.text(st.sampled_from("ab\n 😀é"), min_size=1, max_size=5), max_size=8),
     st.sampled_from(["nvim_0_12_4", "nvim_0_10_4", "eglot_1_17_30_emacs_30_2", "helix_25_01_1"]),

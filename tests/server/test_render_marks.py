@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.render.marks import Closing, arrived, completed, continued, difference, has_stop, is_closed
+from server.render.marks import (
+    Closing,
+    arrived,
+    completed,
+    continued,
+    difference,
+    has_stop,
+    is_closed,
+    rewritten,
+)
 from sessions.chat import Chat, Status, Turn
 from sessions.events import Delta
 from sessions.transcript.markdown import EMPTY_QUESTION, Streamed, footer, render
@@ -40,6 +49,17 @@ def test_pieces_grow_the_answer_above_the_stop_line():
         "*Kvasir is answering. Delete this line to stop.* <!-- kv stop t1abcdef -->\n"
     )
     assert has_stop(text, TURN)
+
+
+def test_a_piece_in_a_document_that_lacks_what_came_before_is_replaced_by_the_whole():
+    torn = continued(OPEN, TURN, "behind it")
+    whole = continued(OPEN, TURN, "what was before and behind it")
+    assert torn is not None
+    assert whole is not None
+    mended = rewritten(torn.applied(OPEN), TURN, "what was before and behind it")
+    assert mended is not None
+    assert mended.applied(torn.applied(OPEN)) == whole.applied(OPEN)
+    assert rewritten("no stop line", TURN, "text") is None
 
 
 def test_closing_takes_the_place_of_the_stop_line():

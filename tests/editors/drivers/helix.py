@@ -69,7 +69,7 @@ class Helix:
 
 
 def _is_normal(screen: str) -> bool:
-    return any(line.startswith(" NOR ") for line in screen.splitlines())
+    return any(" NOR " in line for line in screen.splitlines()[-STATUS_ROWS:])
 
 
 @contextlib.contextmanager
