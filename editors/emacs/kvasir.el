@@ -127,12 +127,12 @@ Code and its chats then share a server where there is no other project."
 
 (cl-defmethod eglot-handle-notification
   ((_server kvasir-server) (_method (eql kvasir/state))
-   &key phase promptTokens cachedTokens doneTokens tps &allow-other-keys)
+   &key phase promptTokens doneTokens tps &allow-other-keys)
   "Show how far a question has come."
   (setq kvasir--state
         (pcase phase
           ((or "warming" "prefill")
-           (concat " Kvasir:reading" (kvasir--share (+ (or cachedTokens 0) (or doneTokens 0)) promptTokens)))
+           (concat " Kvasir:reading" (kvasir--share (or doneTokens 0) promptTokens)))
           ("generating" (format " Kvasir:%s tokens%s" (or doneTokens 0) (if tps (format ", %d/s" tps) "")))
           ((or "queued" "loading") (format " Kvasir:%s" phase))
           (_ "")))

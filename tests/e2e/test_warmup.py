@@ -60,8 +60,10 @@ async def test_a_half_typed_question_is_warmed_too(person: Person):
     await ask_finds(person, state["promptTokens"], "why is it that this function is slow?")
 
 
-async def test_a_half_typed_question_may_begin_with_options(person: Person):
-    person.editor.notify("kvasir/draft", [place(person), "-s why is it that this func"])
+@pytest.mark.parametrize("wrapped", [False, True], ids=["as a list", "as coc.nvim sends a list"])
+async def test_a_half_typed_question_may_begin_with_options(person: Person, wrapped: bool):
+    arguments: list[object] = [place(person), "-s why is it that this func"]
+    person.editor.notify("kvasir/draft", [arguments] if wrapped else arguments)
     state = await warmed(person)
     alone = await person.command("context", place(person), "-s")
     assert state["promptTokens"] > alone["tokens"]

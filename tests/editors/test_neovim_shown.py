@@ -49,6 +49,8 @@ def seen(editor: Neovim, phase: str) -> list[dict[str, Any]]:
 def test_beside_the_selection_stands_how_far_it_was_read_until_it_is_read(
     with_glue: AbstractContextManager[Neovim], project: Path
 ) -> None:
+    # Other than in the other tests, whose prefix the model's server may still hold.
+    (project / "a.py").write_text((project / "a.py").read_text("utf-8").replace("x + 0", "x + unread"))
     with with_glue as editor:
         editor.lua(RECORD)
         editor.type("5GVj")

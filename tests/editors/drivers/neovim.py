@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.editors.drivers.chat import LIVE_STATES, finished, turns
 from tests.editors.drivers.home import Home, socket_folder
-from tests.editors.drivers.rpc import Rpc
+from tests.editors.drivers.rpc import Rpc, connected
 from tests.editors.drivers.waiting import Growth, until
 from tests.editors.drivers.wire import Json, Wire
 
@@ -179,8 +179,7 @@ def unattached(program: str, home: Home, folder: Path, file: Path, init: str) ->
         )
         ending.callback(process.wait)
         ending.callback(process.kill)
-        until(address.exists, "Neovim's socket")
-        rpc = ending.enter_context(Rpc(address))
+        rpc = ending.enter_context(until(lambda: connected(address), "Neovim's socket"))
         yield Neovim(rpc)
         rpc.notify("nvim_command", "qa!")
         process.wait(30)

@@ -20,13 +20,23 @@ class RpcError(Exception):
     """Neovim refused a call; the message is its own."""
 
 
-class Rpc:
-    """A connection to a Neovim that listens at ``address``. A call that takes too long is a ``TimeoutError``."""
+def connected(address: Path) -> "Rpc | None":
+    """Connect to a Neovim, if it listens at ``address`` by now: the file is there a moment earlier."""
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(str(address))
+    except (FileNotFoundError, ConnectionRefusedError):
+        connection.close()
+        return None
+    return Rpc(connection)
 
-    def __init__(self, address: Path) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
+
+class Rpc:
+    """A connection to a Neovim. A call that takes too long is a ``TimeoutError``."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
         self._socket.settimeout(PATIENCE_S)
-        self._socket.connect(str(address))
         self._unpacker = msgpack.Unpacker()
         self._ids = itertools.count()
 

@@ -58,11 +58,15 @@ class Wire:
     def reply(self, request: Message) -> Json:
         """Wait for the response to a request from either side; returns the whole response."""
         back = "to_editor" if request.way == "to_server" else "to_server"
+        # A server that was started again is sent the same numbers once more.
+        starts = [message.at for message in self.messages() if message.way == "start"]
+        begun = max(at for at in starts if at <= request.at)
 
         def look() -> Json | None:
             for message in self.messages():
                 if (
                     message.way == back
+                    and message.at >= begun
                     and message.method is None
                     and message.body.get("id") == request.body["id"]
                 ):
