@@ -8,10 +8,10 @@ KVASIR := $(BIN)/kvasir
 PYTHON ?= $(eval PYTHON := $(firstword $(foreach python,python3 python3.14 python3.13 python3.12 python3.11,\
 	$(shell $(python) -c 'import sys; sys.version_info < (3, 11) or print("$(python)")' 2>/dev/null))))$(PYTHON)
 
-.PHONY: help setup demo test e2e check format docs bench coverage lock hooks clean
+.PHONY: help setup demo test e2e check format docs vsix screenshots bench coverage lock hooks clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(KVASIR) ## build .venv, exactly as in requirements.lock; .venv/bin/kvasir is then the program
 
@@ -51,8 +51,14 @@ format: setup ## rewrite the code as ruff formats it
 	$(BIN)/ruff check --fix --quiet
 	$(BIN)/ruff format --quiet
 
-docs: setup ## write the generated pages of docs/
+docs: setup ## write the generated pages of docs/, and the settings of the VS Code extension
 	$(BIN)/python docs/generate.py
+
+vsix: setup ## build the VS Code extension, editors/vscode/kvasir.vsix
+	$(BIN)/python editors/vscode/build.py
+
+screenshots: setup ## take the pictures of docs/editors anew, with the tests' own editors
+	$(BIN)/python -m pytest -m screenshots tests/editors/test_screenshots.py
 
 bench: setup ## measure the ratios of docs/performance.md (minutes)
 	$(BIN)/python -m pytest -m benchmark --timeout=0 tests/benchmarks
