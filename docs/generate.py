@@ -1,5 +1,9 @@
-"""Write the pages of docs/ that come from the code; tests fail when a page and the code part."""
+"""Write what comes from the code: pages of docs/, and the settings of the VS Code extension.
 
+Tests fail when one of them and the code part.
+"""
+
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,9 +11,10 @@ from typing import Any
 import attrs
 
 from server.config import Settings, plain_type, section_classes, wire_name
-from sessions.settings import Workspace
+from sessions.settings import ModelSettings, Workspace
 
 CONFIGURATION = Path(__file__).with_name("configuration.md")
+MANIFEST = Path(__file__).parents[1] / "editors/vscode/package.json"
 
 _HEAD = """\
 # Configuration
@@ -96,5 +101,68 @@ def _default(value: object) -> str:
             return f"`{value}`"
 
 
+_JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
+
+
+def manifest() -> str:
+    """Give the VS Code extension's package.json: as it is, with every option among its settings.
+
+    What a workspace may not set has the scope of the machine. What it may only turn off it sets when it is
+    trusted.
+    """
+    package = json.loads(MANIFEST.read_text(encoding="utf-8"))
+    sections = [_page_of_settings("Model", "", Settings), *(_vscode_sections())]
+    own = package["contributes"]["configuration"][0]
+    package["contributes"]["configuration"] = [own, *sections]
+    settings = {name: schema for part in (own, *sections) for name, schema in part["properties"].items()}
+    guarded = [name for name, schema in settings.items() if schema["scope"] == "machine"]
+    package["capabilities"]["untrustedWorkspaces"]["restrictedConfigurations"] = [*guarded, *_only_off()]
+    return json.dumps(package, indent=2, ensure_ascii=False) + "\n"
+
+
+def _vscode_sections() -> Iterator[dict[str, Any]]:
+    for name, cls in section_classes():
+        if not name.endswith(".NAME"):
+            yield _page_of_settings(name.capitalize(), f"{name}.", cls)
+
+
+def _page_of_settings(title: str, prefix: str, cls: type[Any]) -> dict[str, Any]:
+    properties = {f"kvasir.{prefix}{name}": schema for name, schema in _schemas(cls, scoped=True)}
+    if cls is Settings:
+        properties["kvasir.models"] = _models()
+    return {"title": title, "properties": properties}
+
+
+def _models() -> dict[str, Any]:
+    model = {"type": "object", "additionalProperties": False}
+    return {
+        "type": "object",
+        "default": {},
+        "scope": "machine",
+        "markdownDescription": f"By name. {' '.join((ModelSettings.__doc__ or '').split())}",
+        "additionalProperties": {**model, "properties": dict(_schemas(ModelSettings, scoped=False))},
+    }
+
+
+def _schemas(cls: type[Any], *, scoped: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name each option of a class as editors do, with its JSON schema."""
+    for field in attrs.fields(cls):
+        if field.metadata:
+            kind = _JSON_TYPES[plain_type(field)]
+            schema: dict[str, Any] = {"type": [kind, "null"] if field.default is None else kind}
+            refused = field.metadata["workspace"] is Workspace.REFUSED
+            scope = {"scope": "machine" if refused else "machine-overridable"} if scoped else {}
+            about = {"default": field.default, **scope, "markdownDescription": field.metadata["doc"]}
+            yield wire_name(field.name), {**schema, **about}
+
+
+def _only_off() -> Iterator[str]:
+    for name, cls in section_classes():
+        for field in attrs.fields(cls):
+            if field.metadata.get("workspace") is Workspace.MAY_TURN_OFF:
+                yield f"kvasir.{name}.{wire_name(field.name)}"
+
+
 if __name__ == "__main__":
     CONFIGURATION.write_text(configuration(), encoding="utf-8")
+    MANIFEST.write_text(manifest(), encoding="utf-8")
