@@ -40,6 +40,13 @@ class DiskSink(Sink):
         self._written = 0
         """The hash of the text that has ``_position`` of the answer."""
         self._failed = False
+        self._read: str | None = None
+        """What the editor has just read from the file."""
+
+    def opened(self) -> None:
+        """Look whether the file was written after the editor had read it."""
+        self._read = self._screen.text(self.answer.place.path)
+        self.wake()
 
     async def flush(self) -> None:
         """Carry what is new."""
@@ -54,9 +61,10 @@ class DiskSink(Sink):
         path = self.answer.place.path
         if self._failed:
             return False
-        if self._screen.document(path) and not self.writes_open:
-            return False
         try:
+            if self._screen.document(path) and not self.writes_open:
+                await self._take_back(path)
+                return False
             text = await asyncio.to_thread(disk.read, path)
             if text is None or not self._may_write(text):
                 return False
@@ -83,6 +91,15 @@ class DiskSink(Sink):
         self._written = hash(new)
         self._position = end
         return True
+
+    async def _take_back(self, path: Path) -> None:
+        """Let the file say again what the editor has read: it would refuse to save over what is newer."""
+        read, self._read = self._read, None
+        if read is None or hash(read) not in self._versions or hash(read) == self._written:
+            return
+        text = await asyncio.to_thread(disk.read, path)
+        if text is not None and hash(text) == self._written:
+            await asyncio.to_thread(disk.write, path, read)
 
     def _may_write(self, on_disk: str) -> bool:
         self._versions.add(hash(on_disk))

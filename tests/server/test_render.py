@@ -230,6 +230,23 @@ async def test_a_plug_in_that_opens_the_document_late_gets_what_its_text_lacks(p
         ]
 
 
+@pytest.mark.parametrize("features", [(), ("delta",)])
+async def test_a_file_that_was_written_after_it_was_read_says_again_what_was_read(
+    path: Path, features: tuple[str, ...]
+):
+    """Else the editor would say that it is newer when the answer, or the person, saves it."""
+    async with desk(path, "vscode_languageclient_11_0", features) as one:
+        stream = one.stream()
+        stream.write("one ")
+        await one.until(lambda: "one" in one.on_disk)
+        early = one.on_disk
+        stream.write("two ")
+        await one.until(lambda: "two" in one.on_disk)
+        one.editor.open(path, early)
+        await one.until(lambda: one.on_disk == early)
+        await stream.finish(FOOTER)
+
+
 async def test_a_plug_in_that_opens_the_document_after_the_end_is_told_the_end_again(path: Path):
     async with desk(path, "nvim_0_12_4", ("delta",)) as one:
         stream = one.stream()

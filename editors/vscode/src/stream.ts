@@ -48,9 +48,12 @@ export class Stream implements Disposable {
   private readonly written = new WeakMap<TextDocument, Written>();
   private readonly restsUntil = new WeakMap<TextDocument, number>();
   private readonly follower = new Follower();
-  private readonly listener = workspace.onDidChangeTextDocument(({ document, contentChanges }) => {
-    if (contentChanges.length > 0 && !document.isDirty) this.readAgain(document);
-  });
+  private readonly listeners = [
+    workspace.onDidChangeTextDocument(({ document, contentChanges }) => {
+      if (contentChanges.length > 0 && !document.isDirty) this.readAgain(document);
+    }),
+    workspace.onDidOpenTextDocument((document) => this.readAgain(document)),
+  ];
 
   constructor(private readonly saving: Saving) {}
 
@@ -66,7 +69,7 @@ export class Stream implements Disposable {
   }
 
   dispose(): void {
-    this.listener.dispose();
+    this.listeners.forEach((listener) => listener.dispose());
     this.follower.dispose();
   }
 
@@ -133,13 +136,15 @@ export class Stream implements Disposable {
     return counted;
   }
 
-  /** It has what it has on the disk. Perhaps it is being closed, and an edit would keep it open: that waits. */
+  /** It has what it has on the disk. An edit at once would keep open what is being closed, and would not fit to
+   * what the server wrote at this moment, which is read again soon: that waits. */
   private readAgain(document: TextDocument): void {
-    this.written.delete(document);
-    this.restsUntil.set(document, Date.now() + REST_MS);
     const uri = document.uri.toString();
     const answer = this.answers.get(uri);
-    if (answer) this.wake(uri, answer);
+    if (!answer) return;
+    this.written.delete(document);
+    this.restsUntil.set(document, Date.now() + REST_MS);
+    this.wake(uri, answer);
   }
 
   private async end(document: TextDocument): Promise<void> {

@@ -40,6 +40,14 @@ class Emacs:
             raise RuntimeError(f"{expression}: {done.stderr}{done.stdout}")
         return json.loads(self._value.read_bytes())[0]
 
+    def killed(self) -> bool:
+        """End it, whatever it is doing; it may have to be told again when that is over."""
+        if not self.terminal.ended():
+            with contextlib.suppress(RuntimeError):
+                self.terminal.keys("C-g")
+                self.lisp("(kill-emacs)")
+        return self.terminal.ended()
+
     def text(self, file: Path) -> str | None:
         """Text of the buffer that visits a file; ``None`` if none does."""
         buffer = f"(find-buffer-visiting {_string(file)})"
@@ -103,8 +111,5 @@ def emacs(prefix: Prefix, home: Home, folder: Path, file: Path) -> Generator[Ema
         until(lambda: (sockets / "server").exists() or None, "Emacs to listen")
         until(lambda: editor.visited() == file, "the file")
         yield editor
-        terminal.keys("C-g")
-        with contextlib.suppress(RuntimeError):
-            editor.lisp("(kill-emacs)")
-        until(terminal.ended, "Emacs to end")
+        until(editor.killed, "Emacs to end")
     home.wire.server_gone()

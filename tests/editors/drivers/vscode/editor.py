@@ -39,8 +39,8 @@ SETTINGS = {
 SIZE: ViewportSize = {"width": 1400, "height": 900}
 TRUST = "I trust the authors"
 DISTRUST = "I don't trust the authors"
-HASTE_S = 4.0
-"""How long a key press has to show; a menu that is just being drawn may swallow it."""
+HASTE_MS = 3000.0
+"""A press that has not shown by then was swallowed, as by a menu that is just being drawn: once more."""
 
 
 @attrs.define
@@ -83,23 +83,37 @@ class Window:
         )
 
     def close_unsaved(self, name: str) -> None:
-        """Close the tab of a document that is being changed, and save nothing."""
-        self.page.locator(".tab", has_text=name).locator(".tab-actions .action-label").click()
-        self.page.get_by_role("button", name="Don't Save").click()
+        """Close the tab of a document that is being changed, and save nothing.
+
+        VS Code keeps it open when an edit comes while it reads the file again: a person clicks once more.
+        """
+
+        def closed() -> bool:
+            self.page.locator(".tab", has_text=name).locator(".tab-actions .action-label").click()
+            self.page.get_by_role("button", name="Don't Save").click()
+            return self.gone(name)
+
+        until(closed, f"{name} to be closed")
+
+    def gone(self, name: str) -> bool:
+        """Tell whether a tab disappears within a moment."""
+        try:
+            self.page.locator(".tab", has_text=name).wait_for(state="detached", timeout=HASTE_MS)
+        except NotSeen:
+            return False
+        return True
 
     def put_cursor(self, document: str, line: int, column: int | None = None) -> None:
         """Go to a column of a line (from 0 on, -1 is the last), or to its end, in a document on the screen."""
-        self.js(
-            """const editor = vscode.window.visibleTextEditors.find((one) => one.document.uri.path.endsWith(args[0]));
+        go = """const editor = vscode.window.visibleTextEditors.find((one) => one.document.uri.path.endsWith(args[0]));
+            if (!editor) return false;
             const { document, viewColumn } = editor;
             const line = args[1] < 0 ? document.lineCount + args[1] : args[1];
             const column = args[2] ?? document.lineAt(line).text.length;
             const selection = new vscode.Range(line, column, line, column);
-            await vscode.window.showTextDocument(document, { viewColumn, selection });""",
-            document,
-            line,
-            column,
-        )
+            await vscode.window.showTextDocument(document, { viewColumn, selection });
+            return true;"""
+        until(lambda: self.js(go, document, line, column), f"{document} on the screen")
 
     def text(self, document: str) -> str | None:
         """Text of an open document, by the end of its path."""
@@ -127,7 +141,7 @@ class Window:
         """Tell whether the last line of a document can be seen."""
         return self.js(
             """const editor = vscode.window.visibleTextEditors.find((one) => one.document.uri.path.endsWith(args[0]));
-            return editor.visibleRanges.at(-1).end.line === editor.document.lineCount - 1;""",
+            return Boolean(editor) && editor.visibleRanges.at(-1)?.end.line === editor.document.lineCount - 1;""",
             document,
         )
 
@@ -153,7 +167,7 @@ class Window:
         def pressed() -> bool:
             self.page.keyboard.press(keys)
             try:
-                shown.wait_for(timeout=HASTE_S * 1000)
+                shown.wait_for(timeout=HASTE_MS)
             except NotSeen:
                 return False
             return True
