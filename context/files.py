@@ -1,27 +1,21 @@
 """Files as text: what the editor has open wins over the disk; what cannot be shown is refused in words."""
 
 import contextlib
-import fnmatch
 import os
 import stat
-import subprocess
+import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
 
 import attrs
 
+from context.decoding import decoded
 from context.errors import Unreadable
 from context.ports import OpenText, nothing_open
 
-SNIFF_BYTES = 8192
 SETTLED_SECONDS = 2.0
-
-SECRET_NAMES = (
-    ".env", ".env.*", "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.kdbx", "id_rsa*", "id_ed25519*",
-    ".netrc", ".npmrc", ".pypirc", "credentials*", "secrets.*", "*.tfstate",
-)  # fmt: skip
-"""Never part of a project pack; naming such a file is the person's own decision."""
+_BLOCK_BYTES = 1024 * 1024
 
 
 @attrs.frozen
@@ -40,15 +34,67 @@ class Files:
         text = self.open_text(path)
         if text is not None:
             return unified(text)
-        found = _found(path, self.max_bytes)
+        found = _found(path)
+        if found.st_size > self.max_bytes:
+            raise _too_large(path, found.st_size, self.max_bytes)
         stamp = (found.st_ino, found.st_size, found.st_mtime_ns)
         if (known := self._read.get(path)) is not None and known[0] == stamp:
             return known[1]
-        text = unified(_decoded(path, _bytes(path)))
+        text = unified(decoded(self._bytes(path), path))
         # A file that was just written may be written again without a later time.
         if time.time() - found.st_mtime > SETTLED_SECONDS:
             self._read[path] = (stamp, text)
         return text
+
+    def lines(self, path: Path, first: int, last: int) -> list[str]:
+        """Lines ``first`` to ``last`` (0-based, end exclusive) without their ends, fewer at the file's end.
+
+        Of a file too large to be read whole only these lines are kept. ``Unreadable`` when there are none,
+        or when they are too large themselves.
+        """
+        if self.open_text(path) is not None or _found(path).st_size <= self.max_bytes:
+            lines = self.read(path).split("\n")
+            lines = lines[: len(lines) - (lines[-1] == "")]
+            found, count = lines[first:last], len(lines)
+        else:
+            data, count = self._cut(path, first, last)
+            text = unified(decoded(data, path))
+            found = text.removesuffix("\n").split("\n") if text else []
+        if found:
+            return found
+        raise Unreadable(
+            f"{path} has {count} lines; there is no line {first + 1} to {last}.",
+            hint="Select again: the file may have changed.",
+        )
+
+    def _bytes(self, path: Path) -> bytes:
+        """The bytes of a file that was found small enough, and may have grown since."""
+        with _told(path), path.open("rb") as file:
+            data = file.read(self.max_bytes + 1)
+        if len(data) > self.max_bytes:
+            raise _too_large(path, len(data), self.max_bytes)
+        return data
+
+    def _cut(self, path: Path, first: int, last: int) -> tuple[bytes, int]:
+        """The bytes of some lines, and how many lines there are before their end.
+
+        One pass in blocks, which ends with the last line.
+        """
+        kept = bytearray()
+        line, ended = 0, True
+        # A range without lines becomes an error that tells how many there are, so all are counted.
+        begin, end = (first, last) if first < last else (sys.maxsize, sys.maxsize)
+        with _told(path), path.open("rb", buffering=0) as file:
+            while line < end and (block := file.read(_BLOCK_BYTES)):
+                inside, line = _within(block, line, begin, end)
+                ended = block.endswith(b"\n")
+                kept += inside
+                if len(kept) > self.max_bytes:
+                    raise Unreadable(
+                        f"Lines {first + 1} to {last} of {path} have more than {self.max_bytes // 1024} KiB.",
+                        hint="Select fewer lines.",
+                    )
+        return bytes(kept), line + (not ended)
 
 
 def unified(text: str) -> str:
@@ -70,47 +116,50 @@ def project_root(path: Path) -> Path | None:
     return next((folder for folder in (path, *path.parents) if (folder / ".git").exists()), None)
 
 
-def tracked(root: Path) -> list[Path]:
-    """The files of a project that git tracks, sorted; links, secrets and our own folder left out."""
-    # A repository's own configuration may name a program as its monitor; a stranger's must not run here.
-    command = ["git", "-c", "core.fsmonitor=", "-C", str(root), "ls-files", "-z", "--cached"]
+def is_inside(path: Path, root: Path) -> bool:
+    """Whether a file really lies below a folder, whatever links lead to it. A loop of links lies nowhere."""
     try:
-        listed = subprocess.run(command, capture_output=True, check=True, timeout=30).stdout
-    except (OSError, subprocess.SubprocessError) as error:
-        raise Unreadable(
-            f"{root} is not a git repository, so its files cannot be told from the rest.",
-            hint='Name the files, or run "git init" and add them.',
-        ) from error
-    names = sorted({name for name in listed.decode(errors="surrogateescape").split("\0") if name})
-    paths = [root / name for name in names if not name.startswith(".kvasir/")]
-    return [path for path in paths if path.is_file() and not path.is_symlink() and not is_secret(path)]
+        return path.resolve(strict=True).is_relative_to(root.resolve())
+    except (OSError, RuntimeError, ValueError):
+        return False
 
 
-def is_secret(path: Path) -> bool:
-    """Whether a file is likely to hold keys, by its name."""
-    return any(fnmatch.fnmatch(path.name.lower(), pattern) for pattern in SECRET_NAMES)
+def _within(block: bytes, line: int, first: int, last: int) -> tuple[bytes, int]:
+    """The part of a block that belongs to some lines, and the number of the line after it.
+
+    ``line`` is the number of the line with which the block begins.
+    """
+    start = 0
+    while line < first:
+        end = block.find(b"\n", start)
+        if end < 0:
+            return b"", line
+        start, line = end + 1, line + 1
+    end = start
+    while line < last:
+        found = block.find(b"\n", end)
+        if found < 0:
+            return block[start:], line
+        end, line = found + 1, line + 1
+    return block[start:end], line
 
 
-def _found(path: Path, max_bytes: int) -> os.stat_result:
-    """A file that can be read whole."""
+def _too_large(path: Path, size: int, max_bytes: int) -> Unreadable:
+    return Unreadable(
+        f"{path} has {size // 1024} KiB; files over {max_bytes // 1024} KiB are not sent whole.",
+        hint="Select the lines that matter.",
+    )
+
+
+def _found(path: Path) -> os.stat_result:
+    """A file that can be read."""
     with _told(path):
         found = path.stat()
     if stat.S_ISDIR(found.st_mode):
         raise Unreadable(f"{path} is a folder.", hint="Name its files, or ask about the project.")
     if not stat.S_ISREG(found.st_mode):
         raise Unreadable(f"{path} is not a file but a device or a pipe.", hint="Only text can be sent.")
-    if found.st_size > max_bytes:
-        size, most = found.st_size // 1024, max_bytes // 1024
-        raise Unreadable(
-            f"{path} has {size} KiB; files over {most} KiB are not sent whole.",
-            hint="Select the lines that matter.",
-        )
     return found
-
-
-def _bytes(path: Path) -> bytes:
-    with _told(path):
-        return path.read_bytes()
 
 
 @contextlib.contextmanager
@@ -123,14 +172,3 @@ def _told(path: Path) -> Generator[None]:
         raise Unreadable(f"{path} cannot be read: {error.strerror or error}.") from error
     except ValueError as error:
         raise Unreadable(f"{str(path)!r} is no name that a file can have.") from error
-
-
-def _decoded(path: Path, data: bytes) -> str:
-    if b"\0" in data[:SNIFF_BYTES]:
-        raise Unreadable(f"{path} is a binary file.", hint="Only text can be sent.")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Unreadable(
-            f"{path} is not UTF-8 (byte {error.start}).", hint="Convert it, or select text in the editor."
-        ) from error

@@ -36,13 +36,4 @@ def segment(selection: Selection, root: Path | None, files: Files) -> Segment:
 def _lines(selection: Selection, files: Files) -> list[str]:
     if selection.path is None:
         raise Unreadable("A selection needs a file or its text.")
-    lines = files.read(selection.path).split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    if selection.first >= len(lines) or selection.last <= selection.first:
-        raise Unreadable(
-            f"{selection.path} has {len(lines)} lines; there is no line"
-            f" {selection.first + 1} to {selection.last}.",
-            hint="Select again: the file may have changed.",
-        )
-    return lines[selection.first : selection.last]
+    return files.lines(selection.path, selection.first, selection.last)

@@ -1,31 +1,22 @@
 """What is read, what is refused, and in which words."""
 
+import codecs
 import os
-import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from context import files as files_module
+from context.decoding import decoded
 from context.errors import Unreadable
-from context.files import Files, is_secret, project_root, source, tracked, unified
+from context.files import Files, is_inside, project_root, source, unified
 from context.segment import Kind, Segment
 from context.selection import Selection, segment
 
 FILES = Files(max_bytes=4096)
-
-
-def git(root: Path, *arguments: str) -> None:
-    subprocess.run(["git", "-C", str(root), *arguments], check=True, capture_output=True)
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    root = tmp_path / "repository"
-    root.mkdir()
-    git(root, "init", "-q")
-    return root
 
 
 @pytest.mark.parametrize(
@@ -35,6 +26,12 @@ def repository(tmp_path: Path) -> Path:
         (b"one\r\ntwo\rthree\n", "one\ntwo\nthree\n"),
         (b"\xef\xbb\xbfx = 1\r\n", "x = 1\n"),
         (b"", ""),
+        ("größe\r\n".encode("utf-16"), "größe\n"),
+        (codecs.BOM_UTF16_BE + "größe".encode("utf-16-be"), "größe"),
+        ("größe".encode("utf-32"), "größe"),
+        (b"gr\xf6\xdfe\n", "größe\n"),
+        (b"\x93quoted\x94 \xa9 1999, 5\xb0", "“quoted” © 1999, 5°"),
+        ("# größe\n".encode() + b"# gr\xf6\xdfe\n", "# größe\n# größe\n"),
         ("form\x0cfeed \u2028 «ü» 🙂".encode(), "form\x0cfeed \u2028 «ü» 🙂"),
     ],
 )
@@ -48,8 +45,31 @@ def test_texts_come_with_plain_line_feeds(tmp_path: Path, data: bytes, text: str
     ("data", "sentence"),
     [
         (b"\x7fELF\0\0", "{path} is a binary file. Only text can be sent."),
-        ("größe".encode("utf-16"), "{path} is a binary file. Only text can be sent."),
-        (b"gr\xf6\xdfe", "{path} is not UTF-8 (byte 2). Convert it, or select text in the editor."),
+        ("größe".encode("utf-16-le"), "{path} is a binary file. Only text can be sent."),
+        ("a\0b".encode("utf-16"), "{path} is a binary file. Only text can be sent."),
+        (
+            codecs.BOM_UTF16_LE + b"a\0b",
+            "{path} is not the UTF-16-LE that its first bytes promise (byte 2). Convert it, or select text in the editor.",
+        ),
+        *(
+            (
+                f"# a\n# {word}\n".encode(encoding),
+                "{path} is not UTF-8 (line 2), nor another encoding that can be told. Convert it, or select text in the editor.",
+            )
+            for word, encoding in (
+                ("размер", "cp1251"),
+                ("размер", "koi8-r"),
+                ("大きさ", "shift_jis"),
+                ("大きさ", "euc-jp"),
+                ("大小", "gb18030"),
+                ("크기", "euc-kr"),
+                ("μέγεθος", "iso8859-7"),
+            )
+        ),
+        (
+            b"a\x01\xe9",
+            "{path} is not UTF-8 (line 1), nor another encoding that can be told. Convert it, or select text in the editor.",
+        ),
         (b"x" * 9000, "{path} has 8 KiB; files over 4 KiB are not sent whole. Select the lines that matter."),
     ],
 )
@@ -59,6 +79,87 @@ def test_what_is_no_text_to_show_is_refused(tmp_path: Path, data: bytes, sentenc
     with pytest.raises(Unreadable) as refused:
         FILES.read(path)
     assert str(refused.value) == sentence.format(path=path)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["größe", "cœur", "año", "naïve", "x", "été", "£5", "日本", "日本語", "размер"]),
+        max_size=5,
+    )
+)
+def test_no_text_is_misread_as_utf8_or_western(words: list[str]) -> None:
+    text = " ".join(words)
+    assert decoded(text.encode(), Path("a")) == text
+    western = text.encode("cp1252", errors="ignore")
+    try:
+        assert decoded(western, Path("a")) == western.decode("cp1252")
+    except Unreadable:
+        # What cp1252 has and Latin-1 has not could be Japanese.
+        assert "œ" in text
+
+
+def test_a_huge_file_is_refused_unread_and_its_lines_can_be_selected(tmp_path: Path) -> None:
+    path = tmp_path / "huge.log"
+    with path.open("wb") as file:
+        file.truncate(100_000_000)
+    with pytest.raises(Unreadable, match="has 97656 KiB; files over 4 KiB are not sent whole"):
+        FILES.read(path)
+    with pytest.raises(Unreadable, match=r"Lines 1 to 2 of .* have more than 4 KiB. Select fewer lines\."):
+        FILES.lines(path, 0, 2)
+    path.write_bytes(b"".join(b"line %d\r\n" % number for number in range(400_000)) + b"end")
+    assert FILES.lines(path, 300_000, 300_002) == ["line 300000", "line 300001"]
+    assert FILES.lines(path, 399_999, 500_000) == ["line 399999", "end"]
+    for first, last in ((400_001, 400_003), (500_000, 2)):
+        with pytest.raises(Unreadable, match=f"has 400001 lines; there is no line {first + 1} to {last}"):
+            FILES.lines(path, first, last)
+
+
+@given(st.lists(st.integers(0, 9), max_size=12), st.integers(0, 14), st.integers(0, 14), st.integers(1, 7))
+def test_lines_of_a_huge_file_are_those_of_a_small_one(
+    sizes: list[int], first: int, last: int, block: int
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        path = Path(folder) / "a.txt"
+        path.write_text("\n".join("x" * size for size in sizes))
+        patch.setattr(files_module, "_BLOCK_BYTES", block)
+        if not 0 <= first < min(last, len(path.read_text().splitlines())):
+            sentences: set[str] = set()
+            for max_bytes in (0, 1000):
+                with pytest.raises(Unreadable) as refused:
+                    Files(max_bytes=max_bytes).lines(path, first, last)
+                sentences.add(str(refused.value))
+            assert len(sentences) == 1
+            return
+        expected = Files().lines(path, first, last)
+        kept, _ = Files(max_bytes=1000)._cut(path, first, last)  # pyright: ignore[reportPrivateUsage]
+        assert kept.decode().removesuffix("\n").split("\n") == expected
+
+
+def test_a_file_that_grows_or_goes_while_it_is_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.py"
+    path.write_text("x = 1\n")
+    stat = Path.stat
+
+    def grows(self: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        found = stat(self, follow_symlinks=follow_symlinks)
+        path.write_text("x" * 5000)
+        return found
+
+    monkeypatch.setattr(Path, "stat", grows)
+    with pytest.raises(Unreadable, match="files over 4 KiB are not sent whole"):
+        FILES.read(path)
+    path.write_text("x = 1\n")
+
+    def goes(self: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        found = stat(self, follow_symlinks=follow_symlinks)
+        path.unlink()
+        return found
+
+    monkeypatch.setattr(Path, "stat", goes)
+    with pytest.raises(Unreadable, match="does not exist"):
+        FILES.read(path)
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
@@ -109,86 +210,38 @@ def test_unified_text_can_be_stored_and_is_left_alone(text: str) -> None:
         assert len(plain) == len(text)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        ".env",
-        ".env.local",
-        "server.pem",
-        "id_rsa",
-        "ID_RSA.pub",
-        "credentials.json",
-        "Secrets.yaml",
-        "x.TFSTATE",
-    ],
-)
-def test_names_that_promise_secrets(name: str) -> None:
-    assert is_secret(Path("/project") / name)
-
-
-@pytest.mark.parametrize("name", ["a.py", "environment.py", "key.py", "secretary.txt", "README.md", "id.rs"])
-def test_names_that_do_not(name: str) -> None:
-    assert not is_secret(Path("/project") / name)
-
-
-def test_a_project_is_what_git_tracks_without_links_secrets_and_our_own_folder(
-    repository: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "outside.py").write_text("secret = 1\n")
-    for name in (
-        "b.py",
-        "a.py",
-        ".env",
-        "sub/c.py",
-        "sub/gone.py",
-        ".kvasir/chat/x.md",
-        "with space.py",
-        "größe.py",
-    ):
-        path = repository / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(name)
-    (repository / "link.py").symlink_to(tmp_path / "outside.py")
-    git(repository, "add", "-f", ".")
-    (repository / "sub" / "gone.py").unlink()
-    (repository / "untracked.py").write_text("x = 1\n")
-    assert [source(path, repository) for path in tracked(repository)] == [
-        "a.py",
-        "b.py",
-        "größe.py",
-        "sub/c.py",
-        "with space.py",
-    ]
-    assert [source(path, repository) for path in tracked(repository / "sub")] == ["sub/c.py"]
-    assert project_root(repository / "sub" / "c.py") == repository
-
-
-def test_a_name_that_is_not_utf8_can_still_be_stored(repository: Path) -> None:
-    name = os.fsdecode(b"\xe9t\xe9.py")
-    (repository / name).write_text("x = 1\n")
-    git(repository, "add", ".")
-    (path,) = tracked(repository)
+def test_a_name_that_is_not_utf8_can_still_be_stored(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xe9t\xe9.py")
+    path.write_text("x = 1\n")
     assert FILES.read(path) == "x = 1\n"
-    assert source(path, repository) == "?t?.py"
+    assert source(path, tmp_path) == "?t?.py"
 
 
-def test_listing_a_project_runs_nothing_that_its_configuration_names(
-    repository: Path, tmp_path: Path
-) -> None:
-    (repository / "a.py").write_text("x = 1\n")
-    git(repository, "add", ".")
-    monitor = tmp_path / "monitor"
-    monitor.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
-    monitor.chmod(0o700)
-    git(repository, "config", "core.fsmonitor", str(monitor))
-    assert tracked(repository) == [repository / "a.py"]
-    assert not (tmp_path / "ran").exists()
+def test_the_root_of_a_project_is_where_its_repository_is(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    assert project_root(tmp_path / "sub" / "c.py") == tmp_path
+    assert project_root(Path("/")) is None
 
 
-def test_a_folder_without_git_is_told(tmp_path: Path) -> None:
-    with pytest.raises(Unreadable, match="is not a git repository"):
-        tracked(tmp_path)
-    assert project_root(tmp_path) is None
+def test_what_a_link_leads_out_of_a_folder_is_not_inside(tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    for folder in (root, outside):
+        folder.mkdir()
+        (folder / "a.py").write_text("")
+    (root / "link.py").symlink_to(outside / "a.py")
+    (root / "folder").symlink_to(outside)
+    (root / "own.py").symlink_to("a.py")
+    (root / "loop").symlink_to("loop")
+    (tmp_path / "way").symlink_to(root)
+    inside = {
+        name
+        for name in ("a.py", "own.py", "link.py", "folder/a.py", "loop", "gone")
+        if is_inside(root / name, root)
+    }
+    assert inside == {"a.py", "own.py"}
+    assert is_inside(tmp_path / "way" / "a.py", root)
+    assert is_inside(root / "a.py", tmp_path / "way")
+    assert not is_inside(root / "a\0b", root)
 
 
 def test_files_are_named_from_the_workspace(tmp_path: Path) -> None:
