@@ -44,7 +44,7 @@ class Flag(StrEnum):
 
     WARM = "w"
     SELECTION = "s"
-    TAGS = "t"
+    RELATED = "t"
     FILE = "f"
     PROJECT = "p"
     NEW = "n"
@@ -61,12 +61,24 @@ class View(StrEnum):
 
 @attrs.frozen
 class Include:
-    """What goes into the prompt beside the question; ``None`` leaves it to flags and configuration."""
+    """What goes into the prompt beside the question; ``None`` leaves it to flags and configuration.
+
+    ``tags`` is an older name of ``related``.
+    """
 
     selection: bool | None = None
     tags: bool | None = None
     file: bool | None = None
     project: bool | None = None
+    related: bool | None = None
+    map: bool | None = None
+    retrieval: bool | None = None
+    notes: bool | None = None
+    diff: bool | None = None
+    staged: bool | None = None
+    blame: bool | None = None
+    log: bool | None = None
+    diagnostics: bool | None = None
 
 
 @attrs.frozen
@@ -76,7 +88,8 @@ class Arguments:
     ``range`` is in the negotiated encoding, ``lines`` 0-based with its end excluded, ``lines1`` 1-based and
     inclusive; at most one of the three, and at most one of ``uri`` and ``file``. ``text`` is the selection as
     the editor has it, and wins over a range that belongs to another ``version`` of the document. ``session``
-    is the chat's id. ``id`` makes a repeated command return the first reply.
+    is the chat's id. ``id`` makes a repeated command return the first reply. ``paths`` may be patterns, and
+    ``diagnostics`` are lines in which the editor's language servers complain.
     """
 
     v: int = VERSION
@@ -92,6 +105,7 @@ class Arguments:
     flags: tuple[Flag, ...] = ()
     include: Include = Include()
     paths: tuple[str, ...] = ()
+    diagnostics: tuple[str, ...] = ()
     new: bool | None = None
     session: str | None = None
     turn: int | None = None
@@ -123,9 +137,10 @@ class Arguments:
         return self._wants(self.include.selection, Flag.SELECTION)
 
     @property
-    def wants_tags(self) -> bool:
-        """Put the symbols that are used into the prompt."""
-        return self._wants(self.include.tags, Flag.TAGS)
+    def wants_related(self) -> bool:
+        """Put the symbols that are used, and their users, into the prompt."""
+        said = self.include.tags if self.include.related is None else self.include.related
+        return self._wants(said, Flag.RELATED)
 
     @property
     def wants_file(self) -> bool:

@@ -6,18 +6,18 @@ from handlers.answering import Reply, begin
 from handlers.arguments import Arguments, View
 from handlers.desk import Desk
 from handlers.documents import chat_meant, path_given, remove_turn
-from handlers.questions import question
+from handlers.questions import question, with_names
 from sessions.errors import NotFound
+from sessions.preview import preview
 
 
 async def ask(desk: Desk, given: Arguments) -> Reply:
     """Ask a question; the answer streams into the chat document while the job is returned."""
+    given = await with_names(desk, given)
     asked = question(desk, given)
     if not given.question and given.preset is None and given.warms_first:
         return await warmup(desk, given)
     desk.warmups.asked()
-    if given.wants_tags:
-        desk.editor.message("Related symbols cannot be sent yet: the question goes without them.")
     asking = await desk.sessions.ask(asked)
     if desk.focus is not None:
         # Asked about once: the next bare question goes on with the chat instead.
@@ -27,7 +27,7 @@ async def ask(desk: Desk, given: Arguments) -> Reply:
 
 async def warmup(desk: Desk, given: Arguments) -> Reply:
     """Evaluate what the question would begin with, before it is asked."""
-    job = desk.warmups.now(question(desk, given))
+    job = desk.warmups.now(question(desk, await with_names(desk, given)))
     return {"v": 1, "ok": True, "job": job.id, "state": "warming", "mode": desk.editor.mode}
 
 
@@ -56,17 +56,8 @@ async def cancel(desk: Desk, given: Arguments) -> Reply:
 
 
 async def context(desk: Desk, given: Arguments) -> Reply:
-    """What would be sent: a dry run with its token counts."""
-    found, tokens, window = await desk.sessions.context(question(desk, given))
-    sources = [{"kind": part.kind.value, "source": part.source} for part in (*found.base, *found.tail)]
-    desk.editor.message(
-        f"{tokens} of {window} tokens: {', '.join(part['source'] for part in sources) or 'nothing'}"
-    )
-    return {
-        "v": 1,
-        "ok": True,
-        "tokens": tokens,
-        "window": window,
-        "segments": sources,
-        "notes": list(found.notes),
-    }
+    """What would be sent: a dry run with the text and the tokens of each source."""
+    shown = await preview(desk.sessions, question(desk, await with_names(desk, given)))
+    sources = ", ".join(f"{each.segment.source} {each.tokens}" for each in shown.segments) or "nothing new"
+    desk.editor.message(f"{shown.tokens} of {shown.window} tokens: {sources}")
+    return {"v": 1, "ok": True, **shown.as_json()}

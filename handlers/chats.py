@@ -18,10 +18,12 @@ from handlers.documents import (
     refresh,
     text_of,
 )
-from sessions.ask import Question
+from handlers.questions import typed_question
 from sessions.chat import Chat
 from sessions.errors import BadRequest, KvasirError, NotFound
+from sessions.question import Question
 from sessions.transcript.changes import Change, ChangedTurn, changed_turn
+from sessions.transcript.parser import Document
 
 
 async def fork(desk: Desk, given: Arguments) -> Reply:
@@ -56,6 +58,12 @@ async def saved(desk: Desk, path: Path) -> None:
             return
         if document.draft or _edited_question(changed_turn(document, chat)):
             await _send(desk, path, Arguments())
+
+
+async def drafted(desk: Desk, chat: str, document: Document) -> Question:
+    """The question that is being typed in a chat's document, as it would be sent by now."""
+    asked, _ = await typed_question(desk, document.draft, desk.sessions.store.chat(chat), document)
+    return asked
 
 
 async def closed(desk: Desk, path: Path) -> None:
@@ -152,21 +160,29 @@ async def _send(desk: Desk, path: Path, given: Arguments) -> Reply:
 async def _typed(desk: Desk, path: Path) -> Question | None:
     """The question in a document, in the chat where it belongs: a fork if what is before it was changed."""
     chat, document = read_chat(desk, path)
-    model = document.model if document.model != chat.model else None
     change = changed_turn(document, chat)
     if change is None:
         if not document.draft:
             return None
+        asked = await _complete(desk, document.draft, chat, document)
         await refresh(desk, chat, path)
-        return Question(document.draft, chat=chat.id, model=model, editor="editor")
+        return asked
     edited = _edited_question(change)
     text = edited or document.draft
     if not text:
         return None
+    asked = await _complete(desk, text, chat, document)
     forked = await _branched(desk, chat, change)
     # The old document says again what was said; what is new stands in the fork's.
     await put_chat(desk, chat, document.draft if edited else "")
-    return Question(text, chat=forked.id, model=model, editor="editor")
+    return attrs.evolve(asked, chat=forked.id)
+
+
+async def _complete(desk: Desk, text: str, chat: Chat, document: Document) -> Question:
+    asked, lacking = await typed_question(desk, text, chat, document)
+    if lacking is not None:
+        desk.editor.message(str(lacking))
+    return asked
 
 
 def _edited_question(change: ChangedTurn | None) -> str | None:

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
 from lsprotocol import types
 
+from handlers import diagnostics
 from handlers.arguments import Arguments, Preset
 from handlers.desk import Desk, Focus
 from handlers.documents import is_chat, path_of_uri, text_of
@@ -32,6 +34,8 @@ TITLES = {
     Preset.TUTOR: "Kvasir: teach me",
     Preset.REFACTOR: "Kvasir: simplify",
 }
+_ABOUT_TROUBLE = frozenset({Preset.EXPLAIN, Preset.FIX})
+"""These take along what the editor's language servers say about the lines."""
 _AT_TURN = {"fork": "Kvasir: fork from turn {}", "retry": "Kvasir: retry turn {}"}
 
 
@@ -67,13 +71,19 @@ def _warm(desk: Desk, path: Path, params: types.CodeActionParams, *, chat: bool)
         desk.focus = Focus(path)
         return
     desk.warm_later(question(desk, Arguments(uri=params.text_document.uri, range=span, new=True)))
+    if desk.focus is not None:
+        # Not warmed, as most questions go without: remembered for one that asks for them.
+        said = diagnostics.told(params.context.diagnostics)
+        desk.focus = attrs.evolve(desk.focus, diagnostics=said)
 
 
 def _ask(desk: Desk, params: types.CodeActionParams) -> Iterable[types.CodeAction]:
-    argument = {"uri": params.text_document.uri, "range": _json(params.range)}
+    place = {"uri": params.text_document.uri, "range": _json(params.range)}
+    said = list(diagnostics.told(params.context.diagnostics))
     for preset, title in TITLES.items():
-        kind = f"{KIND}.{preset.value}"
-        yield _action(desk, title, kind, "kvasir.ask", {**argument, "preset": preset.value})
+        trouble = {"diagnostics": said} if said and preset in _ABOUT_TROUBLE else {}
+        argument = {**place, "preset": preset.value, **trouble}
+        yield _action(desk, title, f"{KIND}.{preset.value}", "kvasir.ask", argument)
 
 
 def _in_chat(desk: Desk, path: Path, params: types.CodeActionParams) -> Iterable[types.CodeAction]:

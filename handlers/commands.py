@@ -27,7 +27,7 @@ class Command:
         return " ".join((self.answer.__doc__ or "").split())
 
 
-_CODE = "uri | file, range | lines | lines1, text, version, flags, include, paths"
+_CODE = "uri | file, range | lines | lines1, text, version, flags, include, paths, diagnostics"
 _CHAT = "session | uri | file"
 
 COMMANDS: Mapping[str, Command] = {

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from context.files import project_root
 from handlers.editor import Editor
 from handlers.jobs import Jobs
 from handlers.warmups import Warmups
-from sessions.ask import Question, Sessions
-from sessions.settings import ChatSettings, WarmupSettings
+from sessions.ask import Sessions
+from sessions.question import Question
+from sessions.settings import ChatSettings, ContextSettings, WarmupSettings
 
 FOCUS_SECONDS = 600.0
 """A selection older than this is not what the person means."""
@@ -22,11 +24,26 @@ FOCUS_SECONDS = 600.0
 
 @attrs.frozen
 class Focus:
-    """A document and perhaps lines of it (0-based, end exclusive) that the person was at."""
+    """A document and perhaps lines of it (0-based, end exclusive) that the person was at.
+
+    ``diagnostics`` are what the editor's language servers said there.
+    """
 
     path: Path
     lines: tuple[int, int] | None = None
     at: float = attrs.field(factory=time.monotonic)
+    diagnostics: tuple[str, ...] = ()
+
+    @property
+    def is_recent(self) -> bool:
+        """Whether the person may still mean it."""
+        return time.monotonic() - self.at < FOCUS_SECONDS
+
+
+def _seen(desk: "Desk", _field: object, focus: Focus | None) -> Focus | None:
+    if focus is not None:
+        desk.seen.append(focus)
+    return focus
 
 
 @attrs.define
@@ -37,6 +54,7 @@ class Desk:
     sessions: Sessions
     chat: ChatSettings
     warmup: WarmupSettings
+    context: ContextSettings
     state_folder: Path
     roots: Callable[[], list[Path]]
     codec: Callable[[], PositionCodec]
@@ -47,7 +65,9 @@ class Desk:
     warmups: Warmups = attrs.field(init=False)
     sending: asyncio.Lock = attrs.field(factory=asyncio.Lock)
     """Held while a chat document is read and sent, so that saving twice asks once."""
-    focus: Focus | None = None
+    seen: deque[Focus] = attrs.field(factory=lambda: deque[Focus](maxlen=16))
+    """Where the person was, the last place at the end."""
+    focus: Focus | None = attrs.field(default=None, on_setattr=_seen)
     last_chat: str | None = None
     model: str | None = None
     """Chosen for new chats by ``kvasir.model``."""
@@ -70,6 +90,4 @@ class Desk:
 
     def recent_focus(self) -> Focus | None:
         """Where the person was in the last minutes."""
-        if self.focus is not None and time.monotonic() - self.focus.at < FOCUS_SECONDS:
-            return self.focus
-        return None
+        return self.focus if self.focus is not None and self.focus.is_recent else None

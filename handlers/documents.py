@@ -1,16 +1,19 @@
 """Chat documents: where they lie, and their text as the person sees it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import attrs
 from pygls import uris
 
+from context.named import named
 from handlers.arguments import Arguments
-from handlers.desk import Desk
+from handlers.desk import Desk, Focus
 from sessions.chat import Chat
 from sessions.errors import BadRequest, StoreError
 from sessions.transcript.changes import Change, changed_turn
 from sessions.transcript.edits import applied, without
+from sessions.transcript.front import added_sources
 from sessions.transcript.markdown import document_name, render
 from sessions.transcript.parser import Document, parse, turn_at
 
@@ -79,7 +82,8 @@ async def refresh(desk: Desk, chat: Chat, path: Path) -> None:
         document = parse(text or "")
         if text is None or not _is_behind(document, chat):
             return None
-        return render(attrs.evolve(chat, model=document.model or chat.model), document.draft)
+        shown = attrs.evolve(chat, model=document.model or chat.model)
+        return render(shown, document.draft, added_sources(chat, document.front))
 
     await desk.editor.change(path, caught_up)
 
@@ -149,6 +153,25 @@ def path_named(desk: Desk, name: str) -> Path:
         return path
     places = [root / path for root in desk.roots()] or [Path.cwd() / path]
     return next((place for place in places if place.exists()), places[0])
+
+
+def paths_named(desk: Desk, names: Iterable[str], folder: Path | None = None) -> tuple[Path, ...]:
+    """The files that paths, folders and patterns stand for, each once; relative ones begin at ``folder``.
+
+    Patterns look through the project: keep them off the event loop.
+    """
+    most_bytes = desk.sessions.files.max_bytes
+    found: dict[Path, None] = {}
+    for name in names:
+        path = path_named(desk, name) if folder is None else folder / Path(name).expanduser()
+        root = desk.root_of(path)
+        found.update(dict.fromkeys(named([str(path)], root or path.parent, root, most_bytes)))
+    return tuple(found)
+
+
+def code_focus(desk: Desk) -> Focus | None:
+    """Where the person was in the code in the last minutes, also from within a chat."""
+    return next((at for at in reversed(desk.seen) if at.is_recent and not is_chat(desk, at.path)), None)
 
 
 def _turn_at(document: Document, given: Arguments) -> int | None:

@@ -1,14 +1,39 @@
 """From a command's arguments to a question: which code goes with it, and in which chat it is asked."""
 
+import asyncio
+from pathlib import Path
+
 import attrs
 
 from context.gather import Wanted
 from context.selection import Selection
-from handlers.arguments import Arguments, Flag
+from handlers import sources
+from handlers.arguments import Arguments, Flag, Include
 from handlers.desk import Desk, Focus
-from handlers.documents import chat_meant, is_chat, path_given, path_named
-from sessions.ask import Question
+from handlers.documents import (
+    chat_meant,
+    code_focus,
+    is_chat,
+    path_given,
+    paths_named,
+)
+from sessions.chat import Chat
 from sessions.errors import BadRequest
+from sessions.question import Question
+from sessions.transcript.front import added_sources
+from sessions.transcript.parser import Document
+
+_CHOICES = {Flag.SELECTION, Flag.FILE, Flag.PROJECT, Flag.RELATED}
+_ADDED = ("notes", "diagnostics")
+"""What comes on top, and leaves open which code goes with a question."""
+
+
+async def with_names(desk: Desk, given: Arguments, folder: Path | None = None) -> Arguments:
+    """The same with each pattern and folder among the paths replaced by the files that it stands for."""
+    if not given.paths:
+        return given
+    paths = await asyncio.to_thread(paths_named, desk, given.paths, folder)
+    return attrs.evolve(given, paths=tuple(map(str, paths)))
 
 
 def question(desk: Desk, given: Arguments) -> Question:
@@ -18,6 +43,8 @@ def question(desk: Desk, given: Arguments) -> Question:
         return _in_chat(desk, given)
     wanted = _wanted(desk, given, focus)
     chat, after = _chat(desk, given, wanted)
+    if chat is None and given.include.notes is None:
+        wanted = attrs.evolve(wanted, notes=desk.context.notes and wanted.root is not None)
     return Question(
         text=given.question,
         mode=given.preset.value if given.preset else None,
@@ -29,12 +56,26 @@ def question(desk: Desk, given: Arguments) -> Question:
     )
 
 
+async def typed_question(
+    desk: Desk, text: str, chat: Chat, document: Document
+) -> tuple[Question, BadRequest | None]:
+    """A question that was typed into a chat's document, with what was added to the context in its front.
+
+    What the chat began with is not asked for again. The error is for a word that nothing stands behind now:
+    the question goes without.
+    """
+    given = sources.included(added_sources(chat, document.front))
+    root = Path(chat.root) if chat.root else None
+    wanted, lacking = _wanted_in_chat(desk, await with_names(desk, given, root), root)
+    model = document.model if document.model != chat.model else None
+    return Question(text, wanted=wanted, chat=chat.id, model=model, editor="editor"), lacking
+
+
 def _in_chat(desk: Desk, given: Arguments) -> Question:
-    """Asked from a chat document: that chat goes on, with the files that are named."""
-    if given.wants_selection or given.wants_file:
-        raise BadRequest("A chat is no code to ask about.", hint="Ask from the code, or name files.")
-    paths = tuple(path_named(desk, name) for name in given.paths)
-    wanted = Wanted(desk.root_of(None), None, paths, given.wants_project)
+    """Asked from a chat document: that chat goes on, with what is named there."""
+    wanted, lacking = _wanted_in_chat(desk, given, None)
+    if lacking is not None:
+        raise lacking
     chat = None if given.wants_new_chat else chat_meant(desk, given)[0]
     return Question(
         text=given.question,
@@ -47,12 +88,28 @@ def _in_chat(desk: Desk, given: Arguments) -> Question:
     )
 
 
+def _wanted_in_chat(desk: Desk, given: Arguments, root: Path | None) -> tuple[Wanted, BadRequest | None]:
+    """What is wanted from within a chat: of the code where the person was only what is asked for."""
+    focus = code_focus(desk)
+    about_lines = given.wants_selection or given.wants_related or given.include.blame
+    code = Arguments(include=Include(selection=bool(about_lines)))
+    paths = paths_named(desk, given.paths, root)
+    if given.wants_file and focus is not None:
+        paths = (*paths, focus.path)
+    root = root or desk.root_of(None)
+    found = sources.wanted(given, root, _selection(code, focus), paths, focus=focus)
+    return found, sources.missing(given, found, focus)
+
+
 def _focus(desk: Desk, given: Arguments) -> Focus | None:
     path = path_given(desk, given)
     if path is None:
         # A text without a document is from none, say from a terminal or a buffer without a name.
         return None if given.text is not None else desk.recent_focus()
-    desk.focus = Focus(path, _lines(given))
+    lines, before = _lines(given), desk.focus
+    same = before is not None and (before.path, before.lines) == (path, lines)
+    said = given.diagnostics or (before.diagnostics if same and before else ())
+    desk.focus = Focus(path, lines, diagnostics=said)
     return desk.focus
 
 
@@ -65,20 +122,18 @@ def _lines(given: Arguments) -> tuple[int, int] | None:
 
 
 def _wanted(desk: Desk, given: Arguments, focus: Focus | None) -> Wanted:
-    include = given.include
-    chosen = bool({Flag.SELECTION, Flag.FILE, Flag.PROJECT, Flag.TAGS} & set(given.flags)) or any(
-        wish is not None for wish in attrs.astuple(include)
+    chosen = bool(_CHOICES & set(given.flags)) or any(
+        wish is not None for name, wish in attrs.asdict(given.include).items() if name not in _ADDED
     )
-    paths = [path_named(desk, name) for name in given.paths]
-    if given.wants_file and focus is None:
-        raise BadRequest("Which file?", hint="Ask from a document, or name it.")
-    selection = _selection(given, focus)
-    if given.wants_selection and selection is None:
-        raise BadRequest("Nothing is selected.", hint="Select some lines, or ask about the file.")
+    paths = paths_named(desk, given.paths)
+    beside = () if focus is None or chosen or focus.path in paths else (focus.path,)
     if focus is not None and (given.wants_file or not chosen):
-        paths.append(focus.path)
+        paths = tuple(dict.fromkeys((*paths, focus.path)))
     root = desk.root_of(focus.path if focus else None)
-    return Wanted(root, selection, tuple(paths), given.wants_project, () if chosen else tuple(paths[-1:]))
+    found = sources.wanted(given, root, _selection(given, focus), paths, focus=focus, if_readable=beside)
+    if (lacking := sources.missing(given, found, focus)) is not None:
+        raise lacking
+    return found
 
 
 def _selection(given: Arguments, focus: Focus | None) -> Selection | None:

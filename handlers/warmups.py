@@ -8,9 +8,10 @@ import attrs
 
 from handlers.editor import Editor, Phase, State
 from handlers.jobs import Job, Jobs
-from sessions.ask import Question, Sessions
+from sessions.ask import Sessions
 from sessions.errors import KvasirError
 from sessions.events import Event, Loading, Prefill
+from sessions.question import Question
 
 AUTOMATIC = "warmup"
 """What ``kvasir/state`` calls the warmups that no command asked for."""

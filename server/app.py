@@ -31,17 +31,20 @@ from handlers.structure import structure
 from server import client as clients
 from server.compose import folders, log_to, options, sessions
 from server.config import Layer, Settings
+from server.indexing import Indexes, Progress
 from server.process import serve, serve_tcp
 from server.protocol import SCHEME, Server
 from server.render.renderer import Renderer
 from server.tasks import Tasks
-from sessions.ask import Question, Sessions
+from sessions.ask import Sessions
 from sessions.errors import BadRequest, KvasirError, NotFound, StoreError
 from sessions.transcript import parser as transcript
 
 logger = logging.getLogger("kvasir.server.app")
 
 REPLIES_KEPT = 256
+FILES_SHOWN = 200
+"""Indexing fewer takes less time than reading that it is done."""
 
 
 @attrs.frozen
@@ -65,6 +68,7 @@ class Kvasir(Server):
         self.tasks = Tasks()
         self.layers: dict[str, Layer] = {}
         self.replies: OrderedDict[str, asyncio.Future[Reply]] = OrderedDict()
+        self.indexes = Indexes(folders().indexes)
         _bind(self)
 
     # --- life --------------------------------------------------------------------------------------
@@ -84,6 +88,7 @@ class Kvasir(Server):
             sessions=self._sessions(loaded.settings),
             chat=loaded.settings.chat,
             warmup=loaded.settings.warmup,
+            context=loaded.settings.context,
             state_folder=here.state,
             roots=self.roots,
             codec=lambda: self.workspace.position_codec,
@@ -104,6 +109,7 @@ class Kvasir(Server):
             self.renderer.warn(
                 f"The chats on disk were damaged; they were moved to {moved} and new ones begun."
             )
+        self._index()
 
     async def configure(self) -> None:
         """Ask the client for its settings, and take over all that changed."""
@@ -119,8 +125,11 @@ class Kvasir(Server):
         roots = self.roots()
         loaded = options(roots[0] if roots else None, *self.layers.values())
         settings = loaded.settings
-        self.desk.chat, self.desk.warmup = settings.chat, settings.warmup
+        self.desk.chat, self.desk.warmup, self.desk.context = settings.chat, settings.warmup, settings.context
+        self.desk.sessions.settings = settings.context
         self.desk.sessions.models.configure(settings.models, settings.model, settings.server)
+        self.indexes.is_on = settings.context.index
+        self._index()
         for problem in loaded.problems:
             self.renderer.warn(str(problem))
 
@@ -129,6 +138,7 @@ class Kvasir(Server):
         if hasattr(self, "desk"):
             self.desk.warmups.stop()
             await self.desk.sessions.close()
+        await self.indexes.close()
         await self.tasks.stop()
 
     def roots(self) -> list[Path]:
@@ -210,12 +220,13 @@ class Kvasir(Server):
             return
         if not is_chat(self.desk, path):
             self.desk.focus = Focus(path)
+            self.indexes.tell(path, self.renderer.text(path))
             return
         document = transcript.parse(text_of(self.desk, path) or "")
         if document.chat and document.draft and self.desk.sessions.asking(document.chat) is None:
-            self.desk.warm_later(
-                Question(document.draft, chat=document.chat, model=document.model, editor="editor")
-            )
+            # Whatever is wrong is told when it is sent.
+            with contextlib.suppress(KvasirError):
+                self.desk.warm_later(await chats.drafted(self.desk, document.chat, document))
 
     async def saved(self, uri: str) -> None:
         """A document was saved: a chat is sent, if there is something to send."""
@@ -224,6 +235,7 @@ class Kvasir(Server):
             self._start(self._send(path), f"send {path.name}")
         else:
             self._look_at(uri)
+            self._settle(path)
 
     async def closed(self, uri: str) -> None:
         """A document was closed: what was not saved of a chat is written now."""
@@ -231,6 +243,13 @@ class Kvasir(Server):
         path = _path(uri)
         if path is not None and is_chat(self.desk, path):
             self._start(chats.closed(self.desk, path), f"close {path.name}")
+        else:
+            self._settle(path)
+
+    def _settle(self, path: Path | None) -> None:
+        """What is on disk counts again."""
+        if path is not None:
+            self.indexes.tell(path, None)
 
     def _look_at(self, uri: str) -> None:
         path, before = _path(uri), self.desk.focus
@@ -243,6 +262,29 @@ class Kvasir(Server):
         except KvasirError as error:
             self.renderer.warn(f"Kvasir: {error}")
 
+    # --- the index ---------------------------------------------------------------------------------
+
+    def _index(self) -> None:
+        """Keep an index of each workspace folder, if the person has it; leave it if no longer."""
+        if not self.indexes.is_on:
+            self._start(self.indexes.close(), "leave the indexes")
+            return
+        for root in self.roots():
+            if self.indexes.begin(root):
+                self._start(self._show_walk(root), f"index {root.name}")
+
+    async def _show_walk(self, root: Path) -> None:
+        """Show the first walk through a workspace, if there is enough to do to be worth a display."""
+        walk = self.indexes.walk(root)
+        progress = await anext(walk)
+        if progress.complete or progress.total - progress.done < FILES_SHOWN:
+            return
+        # There is nothing to cancel: without its index a workspace is asked about as before.
+        async with self.renderer.progress(f"Indexing {root.name}", _nothing) as report:
+            report(_said(progress), _percent(progress))
+            async for progress in walk:
+                report(_said(progress), _percent(progress))
+
     # --- inside ------------------------------------------------------------------------------------
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -253,10 +295,11 @@ class Kvasir(Server):
             return self.renderer.text(path)
 
         try:
-            return sessions(settings, folders().database, open_text)
+            return sessions(settings, folders().database, open_text, self.indexes)
         except StoreError as error:
             self.problems.append(f"{error} Chats are kept only until this editor ends.")
-            return sessions(settings, Path(tempfile.mkdtemp(prefix="kvasir-")) / "chats.db", open_text)
+            database = Path(tempfile.mkdtemp(prefix="kvasir-")) / "chats.db"
+            return sessions(settings, database, open_text, self.indexes)
 
     async def _register(self) -> None:
         """Offer what concerns chat documents for those alone, where the client lets us."""
@@ -406,6 +449,18 @@ def _path(uri: str) -> Path | None:
     with contextlib.suppress(KvasirError):
         return path_of_uri(uri)
     return None
+
+
+def _said(progress: Progress) -> str:
+    return f"{progress.done} of {progress.total} files"
+
+
+def _percent(progress: Progress) -> int:
+    return 100 * progress.done // max(progress.total, 1)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _at(value: object, key: str) -> object:

@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     top.set_defaults(run=_run_help)
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
     _ask(commands.add_parser("ask", help="ask a question and stream the answer"))
+    _context(commands.add_parser("context", help="show what would be sent with a question, with its tokens"))
     _chats(commands.add_parser("chats", help="list, search, show, rename or delete chats"))
     _status(commands.add_parser("status", help="models, servers, slots and how much was cached"))
     _lsp(commands.add_parser("lsp", help="be the language server of an editor"))
@@ -62,14 +63,22 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _ask(command: argparse.ArgumentParser) -> None:
+    _question(command)
+    command.add_argument("--json", action="store_true", help="print each event as a line of JSON")
+    command.set_defaults(run=_run_ask)
+
+
+def _context(command: argparse.ArgumentParser) -> None:
+    _question(command)
+    command.add_argument("--json", action="store_true", help="print it as JSON, with the texts")
+    command.set_defaults(run=_run_context)
+
+
+def _question(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "question", nargs="*", help='the question; "-" or a pipe adds the selection from stdin'
     )
-    command.add_argument(
-        "-f", "--file", action="append", type=Path, default=[], help="send this file; may be repeated"
-    )
-    command.add_argument("-l", "--lines", metavar="A:B", help="only lines A to B of the (last) file")
-    command.add_argument("-p", "--project", action="store_true", help="send the whole project")
+    _sources(command.add_argument_group("what is sent"))
     command.add_argument("-m", "--model", help="name of the model")
     command.add_argument(
         "--mode", help="explain, review, fix, tests, document, brainstorm, tutor or refactor"
@@ -77,8 +86,34 @@ def _ask(command: argparse.ArgumentParser) -> None:
     where = command.add_mutually_exclusive_group()
     where.add_argument("--chat", metavar="ID", help="go on with a chat")
     where.add_argument("--fork", metavar="ID:TURN", help="go on from an earlier turn of a chat")
-    command.add_argument("--json", action="store_true", help="print each event as a line of JSON")
-    command.set_defaults(run=_run_ask)
+
+
+def _sources(command: argparse._ArgumentGroup) -> None:  # pyright: ignore[reportPrivateUsage] - has no other name
+    command.add_argument(
+        "-f",
+        "--file",
+        action="append",
+        default=[],
+        help='a file, a folder or a pattern such as "src/**/*.py"; may be repeated',
+    )
+    command.add_argument("-l", "--lines", metavar="A:B", help="only lines A to B of the (last) file")
+    command.add_argument("-p", "--project", action="store_true", help="the whole project")
+    for words, meaning in (
+        (("-t", "--related"), "what the lines use and who uses them, as signatures"),
+        (("--map",), "the most important symbols of the project"),
+        (("--retrieval",), "the pieces of the project that fit the question best"),
+        (("--diff",), "what git says has changed"),
+        (("--staged",), "what git has staged for the next commit"),
+        (("--blame",), "who wrote the lines, and in which commits"),
+        (("--log",), "the last commits"),
+    ):
+        command.add_argument(*words, action="store_true", help=meaning)
+    command.add_argument(
+        "--notes",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="the project's notes, such as AGENTS.md (default: as configured, with new chats)",
+    )
 
 
 def _chats(command: argparse.ArgumentParser) -> None:
@@ -130,6 +165,12 @@ def _run_ask(options: argparse.Namespace) -> int:
     from server.terminal import ask
 
     return ask(options)
+
+
+def _run_context(options: argparse.Namespace) -> int:
+    from server.terminal import context
+
+    return context(options)
 
 
 def _run_chats(options: argparse.Namespace) -> int:

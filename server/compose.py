@@ -8,8 +8,10 @@ import attrs
 from platformdirs import PlatformDirs
 
 from context.files import Files
+from context.gather import Sources
 from context.ports import OpenText, nothing_open
 from server.config import Layer, Loaded, Settings, load
+from server.indexing import Indexes
 from sessions.ask import Sessions
 from sessions.models import Models, Places
 from sessions.store import Store
@@ -38,6 +40,10 @@ class Folders:
         return self.state / "kvasir.log"
 
     @property
+    def indexes(self) -> Path:
+        return self.cache / "index"
+
+    @property
     def servers(self) -> Path:
         return Places(self.cache).servers
 
@@ -54,10 +60,17 @@ def options(root: Path | None, *layers: Layer) -> Loaded:
     return load(folders().config_file, workspace_file, *layers)
 
 
-def sessions(settings: Settings, database: Path, open_text: OpenText = nothing_open) -> Sessions:
+def sessions(
+    settings: Settings, database: Path, open_text: OpenText = nothing_open, indexes: Indexes | None = None
+) -> Sessions:
     """Chats and models for these options. ``StoreError`` when the chats cannot be opened."""
     models = Models(settings.models, settings.model, settings.server, Places(folders().cache))
-    return Sessions(Store(database), models, Files(open_text, settings.project.max_file_kib * 1024))
+    files = Files(open_text, settings.project.max_file_kib * 1024)
+    indexes = indexes or Indexes(folders().indexes)
+    indexes.is_on = settings.context.index
+    made = Sessions(Store(database), models, Sources(files, lambda root: indexes.library(root, files)))
+    made.settings = settings.context
+    return made
 
 
 def log_to(stream_level: int, file: Path | None) -> None:

@@ -19,6 +19,7 @@ from server.toml_lines import line_of
 from sessions.settings import (
     DEMO,
     ChatSettings,
+    ContextSettings,
     ModelSettings,
     ProjectSettings,
     ServerSettings,
@@ -45,6 +46,7 @@ class Settings:
     warmup: WarmupSettings = attrs.field(factory=WarmupSettings)
     chat: ChatSettings = attrs.field(factory=ChatSettings)
     project: ProjectSettings = attrs.field(factory=ProjectSettings)
+    context: ContextSettings = attrs.field(factory=ContextSettings)
 
 
 @attrs.frozen

@@ -1,4 +1,4 @@
-"""``kvasir ask`` and ``kvasir chats``: the same road as in an editor, with a terminal or pipe at its end."""
+"""``kvasir ask``, ``context`` and ``chats``: as in an editor, with a terminal or pipe at the end."""
 
 import argparse
 import asyncio
@@ -15,30 +15,59 @@ from rich.console import Console
 from rich.live import Live
 from rich.markdown import Markdown
 from rich.table import Table
+from rich.text import Text
 
 from context.files import project_root
-from context.gather import Wanted
+from context.gather import Git, Wanted
+from context.named import named
 from context.selection import Selection
 from server.compose import folders, log_to, options, sessions
-from sessions.ask import Question, Sessions
+from server.config import Settings
+from sessions.ask import Sessions
 from sessions.asking import Asking
 from sessions.chat import Turn
 from sessions.errors import BadRequest
 from sessions.events import Delta, Done, Event, Failed, Loading, Prefill
+from sessions.preview import Preview, preview
+from sessions.question import Question
 from sessions.store import Listed, Store
 from sessions.transcript import markdown
 
 
 def ask(given: argparse.Namespace) -> int:
     """Ask one question; 0, 1 when it failed, 130 when it was stopped by Ctrl-C."""
+    settings, root = _begin()
+    question = _question(given, settings, root)
+    return asyncio.run(_asked(sessions(settings, folders().database), question, _printer(as_json=given.json)))
+
+
+def context(given: argparse.Namespace) -> int:
+    """Show what would be sent with a question, as a table or as JSON."""
+    settings, root = _begin()
+    question = _question(given, settings, root)
+    shown = asyncio.run(_previewed(sessions(settings, folders().database), question))
+    if given.json:
+        print(json.dumps(shown.as_json(), ensure_ascii=False))
+    else:
+        _tabulate(shown)
+    return 0
+
+
+def _begin() -> tuple[Settings, Path]:
+    """The options in force in the project around the current folder, and its root."""
     log_to(logging.ERROR, folders().log)
-    question = _question(given)
-    loaded = options(question.wanted.root)
+    root = project_root(Path.cwd()) or Path.cwd()
+    loaded = options(root)
     for problem in loaded.problems:
         print(f"kvasir: {problem}", file=sys.stderr)
-    return asyncio.run(
-        _asked(sessions(loaded.settings, folders().database), question, _printer(as_json=given.json))
-    )
+    return loaded.settings, root
+
+
+async def _previewed(run: Sessions, question: Question) -> Preview:
+    try:
+        return await preview(run, question)
+    finally:
+        await run.close()
 
 
 async def _asked(run: Sessions, question: Question, printer: "Printer") -> int:
@@ -62,16 +91,26 @@ async def _asked(run: Sessions, question: Question, printer: "Printer") -> int:
 # --- what is asked ---------------------------------------------------------------------------------
 
 
-def _question(given: argparse.Namespace) -> Question:
+def _question(given: argparse.Namespace, settings: Settings, root: Path) -> Question:
     chat, after = _place(given)
-    files = [path.expanduser().absolute() for path in given.file]
-    root = project_root(Path.cwd()) or Path.cwd()
+    files = list(named(given.file, Path.cwd(), root, settings.project.max_file_kib * 1024))
     selection = _selection(given, files)
-    named = files[:-1] if selection and selection.path else files
+    beside = files[:-1] if selection and selection.path else files
+    by_habit = settings.context.notes and chat is None
     return Question(
         text=" ".join(word for word in given.question if word != "-"),
         mode=given.mode,
-        wanted=Wanted(root, selection, tuple(named), given.project),
+        wanted=Wanted(
+            root,
+            selection,
+            tuple(beside),
+            given.project,
+            related=given.related,
+            map=given.map,
+            retrieval=given.retrieval,
+            notes=by_habit if given.notes is None else given.notes,
+            git=tuple(kind for kind in Git if getattr(given, kind.value)),
+        ),
         chat=chat,
         after=after,
         model=given.model,
@@ -213,6 +252,19 @@ class RichPrinter(Printer):
 
     def close(self) -> None:
         self._live.stop()
+
+
+def _tabulate(shown: Preview) -> None:
+    """A row for each segment, and the sum below."""
+    table = Table("tokens", "kind", "source", box=None, header_style="bold")
+    table.columns[0].justify = "right"
+    for each in shown.segments:
+        table.add_row(str(each.tokens), each.segment.kind.value, Text(each.segment.source))
+    console = Console()
+    console.print(table)
+    console.print(f"{shown.tokens} of {shown.window} tokens", highlight=False)
+    for note in shown.notes:
+        print(f"kvasir: {note}", file=sys.stderr)
 
 
 def _printer(*, as_json: bool) -> Printer:

@@ -18,24 +18,26 @@ A warmup is the same road stopped after prefill; a fork is the same road from an
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import aclosing, asynccontextmanager
-from pathlib import Path
+from collections.abc import Callable, Coroutine
+from contextlib import aclosing
 from typing import Any, TypeVar, assert_never
 
 import attrs
 
-from context.files import Files, unified
-from context.gather import Gathered, Wanted, changes, gather
-from context.segment import Kind, Segment
+from context.gather import Sources
 from sessions import modes
+from sessions.ahead import Ahead
 from sessions.asking import Asking, Writing
-from sessions.backends.llama import ANY_SLOT, Finished
+from sessions.backends.llama import Finished
 from sessions.chat import Chat, Status, Turn, Usage
-from sessions.errors import BadRequest, ContextFull, KvasirError, ModelUnavailable, NotFound
+from sessions.errors import BadRequest, KvasirError, ModelUnavailable, NotFound
 from sessions.events import Delta, Event, Loading, Prefill
+from sessions.gathering import Gathering
 from sessions.models import Models, Ready
+from sessions.prefill import Warmed, leased, warm
 from sessions.prompt import Prompt, build
+from sessions.question import Context, Question
+from sessions.settings import ContextSettings
 from sessions.slot_rows import Priority
 from sessions.slots import Lease, draft_owner
 from sessions.store import Store
@@ -44,62 +46,17 @@ logger = logging.getLogger("kvasir.sessions.ask")
 
 T = TypeVar("T")
 
-DRAFT_SECONDS = 120.0
-"""How long gathered context may be asked about without looking for new files in the project."""
-QUESTION_TOKENS = 1024
-"""Kept free for the question when a project is packed."""
-_WHOLE = (Kind.FILE, Kind.PROJECT, Kind.CHANGE)
-
-
-@attrs.frozen
-class Question:
-    """What is asked, about what, where in which chat. ``after`` counts turns: 0 keeps only the base."""
-
-    text: str = attrs.field(default="", converter=unified)
-    mode: str | None = None
-    wanted: Wanted = attrs.field(factory=Wanted)
-    chat: str | None = None
-    after: int | None = None
-    model: str | None = None
-    editor: str = ""
-    """Who asks: each editor has one warmup at a time."""
-
-
-@attrs.frozen
-class Warmed:
-    """What a warmup evaluated. Counts are tokens; ``complete`` is false when an ask needed the slot."""
-
-    prompt: int
-    cached: int
-    new: int
-    complete: bool
-
-
-@attrs.frozen
-class Context:
-    """What would be sent with a question."""
-
-    base: tuple[Segment, ...]
-    tail: tuple[Segment, ...]
-    notes: tuple[str, ...]
-
-
-@attrs.frozen
-class _Draft:
-    wanted: Wanted
-    model: str
-    gathered: Gathered
-    made: float
-
 
 class Sessions:
     """All chats of one process, and the answers under way."""
 
-    def __init__(self, store: Store, models: Models, files: Files) -> None:
+    def __init__(self, store: Store, models: Models, sources: Sources) -> None:
         self.store = store
         self.models = models
-        self.files = files
-        self._drafts: dict[str, _Draft] = {}
+        self.files = sources.files
+        self.settings = ContextSettings()
+        self._gathering = Gathering(models, sources)
+        self._ahead = Ahead(models, sources.files, lambda: self.settings.changes)
         self._asking: dict[str, Asking] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._warming: set[asyncio.Task[None]] = set()
@@ -124,7 +81,7 @@ class Sessions:
         def begin() -> tuple[Chat, Turn]:
             root = str(question.wanted.root or "")
             to = chat or self.store.new_chat(title=text, root=root, model=model, base=context.base)
-            return self.store.begin(to, text, context.tail, model)
+            return self.store.begin(to, text, context.tail, model, epoch=context.epoch)
 
         return await self._start(begin, began, context.notes)
 
@@ -141,7 +98,11 @@ class Sessions:
         before = attrs.evolve(chat, turns=chat.turns[:index])
         replacing = turn.id if not turn.answer and turn is chat.turns[-1] else None
         return await self._start(
-            lambda: self.store.begin(before, turn.question, turn.tail, name, replacing), began, ()
+            lambda: self.store.begin(
+                before, turn.question, turn.tail, name, replacing=replacing, epoch=turn.epoch
+            ),
+            began,
+            (),
         )
 
     async def fork(self, chat_id: str, after: int | None = None) -> Chat:
@@ -161,9 +122,9 @@ class Sessions:
 
     async def warm(self, question: Question, tell: Callable[[Event], None]) -> Warmed:
         """Evaluate what a question would begin with. Cancel the task to end it."""
-        chat, model, _, prompt = await self._unsent(question)
+        chat, model, _, prompt = await self._unsent(question, is_asked=False)
         owner = chat.id if chat else draft_owner(question.editor)
-        return await self._warm(model, owner, prompt, tell)
+        return await warm(self.models, model, owner, prompt, tell)
 
     async def context(self, question: Question) -> tuple[Context, int, int]:
         """What would be sent with a question, its tokens, and the model's window."""
@@ -189,41 +150,21 @@ class Sessions:
 
     # --- what is sent ------------------------------------------------------------------------------
 
-    async def _unsent(self, question: Question) -> tuple[Chat | None, str, Context, Prompt]:
+    async def _unsent(
+        self, question: Question, *, is_asked: bool = True
+    ) -> tuple[Chat | None, str, Context, Prompt]:
         """The chat, the model, the context and the prompt of a question that may yet change."""
         chat = None if question.chat is None else _up_to(await self._chat(question.chat), question.after)
         model = self.models.name(question.model or (chat.model if chat else None))
-        context = await self._context(question, chat, model)
+        context = await self._context(question, chat, model, is_asked=is_asked)
         base, turns = (chat.base, chat.turns) if chat else (context.base, ())
-        return chat, model, context, build(base, turns, context.tail, question.text)
+        return chat, model, context, build(base, turns, context.tail, question.text, context.epoch)
 
-    async def _context(self, question: Question, chat: Chat | None, model: str) -> Context:
-        mode = (modes.instruction(question.mode),) if question.mode else ()
-        gathered = await self._gathered(question, model)
-        if chat is None:
-            return Context(gathered.base, (*gathered.tail, *mode), gathered.notes)
-        known = [*chat.base, *(segment for turn in chat.turns if turn.answer for segment in turn.tail)]
-        changed = await asyncio.to_thread(
-            lambda: changes(known, Path(chat.root) if chat.root else None, self.files)
-        )
-        sources = {segment.source for segment in known if segment.kind in _WHOLE}
-        added = tuple(segment for segment in gathered.base if segment.source not in sources)
-        selected = tuple(segment for segment in gathered.tail if segment not in known)
-        return Context((), (*changed, *added, *selected, *mode), gathered.notes)
-
-    async def _gathered(self, question: Question, model: str) -> Gathered:
-        draft = self._drafts.get(question.editor)
-        same = draft and draft.wanted == question.wanted and draft.model == model
-        if draft and same and time.monotonic() - draft.made < DRAFT_SECONDS:
-            known = (*draft.gathered.base, *draft.gathered.tail)
-            root = question.wanted.root
-            if not await asyncio.to_thread(lambda: changes(known, root, self.files)):
-                return draft.gathered
-        settings = self.models.settings(model)
-        budget = self.models.window_tokens(model) - settings.max_tokens - QUESTION_TOKENS
-        gathered = await gather(question.wanted, self.files, self.models.count(model), budget)
-        self._drafts[question.editor] = _Draft(question.wanted, model, gathered, time.monotonic())
-        return gathered
+    async def _context(
+        self, question: Question, chat: Chat | None, model: str, *, is_asked: bool = True
+    ) -> Context:
+        epoch = None if chat is None else await self._ahead.epoch(chat)
+        return await self._gathering.context(question, chat, model, epoch, is_asked=is_asked)
 
     async def _chat(self, chat_id: str) -> Chat:
         return await asyncio.to_thread(lambda: self.store.chat(chat_id))
@@ -259,7 +200,7 @@ class Sessions:
         chat, turn = await asyncio.to_thread(begin)
         asking = Asking(chat, turn, notes)
         self._asking[chat.id] = asking
-        prompt = build(chat.base, chat.turns[:-1], turn.tail, turn.question)
+        prompt = build(chat.base, chat.turns[:-1], turn.tail, turn.question, turn.epoch)
         writing = Writing(self.store, asking, began)
         asking.work = asyncio.create_task(self._answered(asking, prompt, writing))
         self._spawn(self._answer(asking, asking.work, writing))
@@ -287,7 +228,8 @@ class Sessions:
         await writing.end(status, usage, error)
         self._asking.pop(asking.chat.id, None)
         if asking.turn.answer and not self._closing:
-            warming = self._spawn(self._warm_next(asking))
+            chat = attrs.evolve(asking.chat, turns=(*asking.chat.turns[:-1], asking.turn))
+            warming = self._spawn(self._ahead.prepare(chat))
             self._warming.add(warming)
             warming.add_done_callback(self._warming.discard)
 
@@ -308,7 +250,7 @@ class Sessions:
 
     async def _streamed(self, asking: Asking, prompt: Prompt, writing: Writing, ready: Ready) -> Usage:
         settings = ready.settings
-        async with self._lease(ready, asking.chat.id, prompt, Priority.ASK) as lease:
+        async with leased(ready, asking.chat.id, prompt, Priority.ASK) as lease:
             stream = ready.server.answer(
                 prompt.messages,
                 lease.slot,
@@ -348,74 +290,6 @@ class Sessions:
             saved_ms=None if rate is None else finished.cached / rate,
         )
 
-    # --- warming -----------------------------------------------------------------------------------
-
-    async def _warm_next(self, asking: Asking) -> None:
-        """Evaluate the answer as the next turn's prompt will have it, while the person reads it."""
-        chat = asking.chat
-        turns = (*chat.turns[:-1], asking.turn)
-        try:
-            await self._warm(asking.turn.model, chat.id, build(chat.base, turns), _ignore)
-        except KvasirError as error:
-            logger.info("the next turn of %s was not warmed: %s", chat.id, error)
-
-    async def _warm(self, model: str, owner: str, prompt: Prompt, tell: Callable[[Event], None]) -> Warmed:
-        ready = await self.models.ready(model, lambda message: tell(Loading(message)))
-        try:
-            return await self._evaluated(ready, owner, prompt, tell)
-        except ModelUnavailable:
-            self.models.lost(ready)
-            raise
-
-    async def _evaluated(
-        self, ready: Ready, owner: str, prompt: Prompt, tell: Callable[[Event], None]
-    ) -> Warmed:
-        async with self._lease(ready, owner, prompt, Priority.WARMUP) as lease:
-            if lease.complete:
-                return Warmed(lease.expected, lease.expected, 0, complete=True)
-            tokens = await ready.server.prefix(prompt.messages)
-            if len(tokens) >= ready.window_tokens:
-                raise ContextFull(len(tokens), ready.window_tokens)
-            work = asyncio.create_task(self._prefilled(ready, lease, tokens, tell))
-            unwanted = asyncio.create_task(lease.unwanted.wait())
-            try:
-                await asyncio.wait((work, unwanted), return_when=asyncio.FIRST_COMPLETED)
-                if not work.done():
-                    return Warmed(len(tokens), 0, 0, complete=False)
-                finished = work.result()
-            finally:
-                for task in (work, unwanted):
-                    task.cancel()
-                await asyncio.gather(work, unwanted, return_exceptions=True)
-            if ready.table is not None:
-                ready.table.note_prefill(finished.new, finished.prefill_ms)
-                ready.table.warmed(finished.new)
-                ready.table.holds(lease, prompt, finished.prompt)
-            return Warmed(finished.prompt, finished.cached, finished.new, complete=True)
-
-    async def _prefilled(
-        self, ready: Ready, lease: Lease, tokens: list[int], tell: Callable[[Event], None]
-    ) -> Finished:
-        stream = ready.server.prefill(tokens, lease.slot)
-        async with aclosing(stream):
-            async for event in stream:
-                if isinstance(event, Finished):
-                    return event
-                tell(event)
-        raise ModelUnavailable("The model's server ended the warmup without a word.")
-
-    # --- slots -------------------------------------------------------------------------------------
-
-    @asynccontextmanager
-    async def _lease(
-        self, ready: Ready, owner: str, prompt: Prompt, priority: Priority
-    ) -> AsyncGenerator[Lease]:
-        if ready.table is None:
-            yield Lease(ANY_SLOT)
-            return
-        async with ready.table.lease(owner, prompt, priority) as lease:
-            yield lease
-
     # --- tasks -------------------------------------------------------------------------------------
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -452,7 +326,3 @@ def _turn(chat: Chat, number: int | None) -> Turn:
 def _stop(starting: asyncio.Task[Asking]) -> None:
     if not starting.cancelled() and starting.exception() is None:
         starting.result().stop()
-
-
-def _ignore(_event: Event) -> None:
-    pass

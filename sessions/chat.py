@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import attrs
 
-from context.segment import Segment
+from context.segment import Kind, Segment
 
 
 class Status(StrEnum):
@@ -47,10 +47,31 @@ class Usage:
 
 
 @attrs.frozen
+class Epoch:
+    """Another layout of a chat, from the turn on that has it: what stands in front of that turn.
+
+    ``base`` takes the place of the chat's, with its files as they were then; earlier turns stay, less the
+    files that ``base`` has. The first ``folded`` of them, of those with an answer, give way to ``summary``.
+    """
+
+    base: tuple[Segment, ...] = ()
+    summary: str = ""
+    folded: int = 0
+
+    @property
+    def told(self) -> Segment:
+        """What the person is told of it, in the words of a context line."""
+        if self.folded:
+            return Segment(Kind.SUMMARY, f"turns 1 to {self.folded}", self.summary)
+        return Segment(Kind.PROJECT, f"{len(self.base)} parts, packed again", "")
+
+
+@attrs.frozen
 class Turn:
     """One question and its answer. Never changed once final: a change is a fork.
 
-    ``tail`` are the segments that came with this question, mode instruction last.
+    ``tail`` are the segments that came with this question, mode instruction last. The prefix is what it was
+    for the turn before, unless an ``epoch`` says otherwise.
     """
 
     id: str
@@ -64,6 +85,7 @@ class Turn:
     usage: Usage | None = None
     error: str = ""
     created: float = 0.0
+    epoch: Epoch | None = None
 
 
 @attrs.frozen

@@ -54,6 +54,13 @@ STEPS: tuple[tuple[str, str], ...] = (
         END;
         """,
     ),
+    (
+        "002 epochs, and the whole text behind a change",
+        """
+        ALTER TABLE turns ADD COLUMN epoch TEXT;
+        ALTER TABLE segments ADD COLUMN whole TEXT NOT NULL DEFAULT '';
+        """,
+    ),
 )
 
 

@@ -2,18 +2,19 @@
 
 Most stable first: system prompt, base segments, then per turn its tail segments, question and answer.
 Nothing that changes by itself (time, title, model label, counts) enters, and what was sent stays byte for
-byte, so that whatever holds the KV cache of a prefix can be found again by its digest.
+byte, so that whatever holds the KV cache of a prefix can be found again by its digest. Only an epoch, which
+is recorded with its turn, lays out anew what is in front of it.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 from typing import Literal, TypeAlias
 
 import attrs
 
-from context.segment import Segment
-from sessions.chat import Turn
+from context.segment import WHOLE_FILES, Segment
+from sessions.chat import Epoch, Turn
 
 Role: TypeAlias = Literal["system", "user", "assistant"]
 Message: TypeAlias = dict[str, str]
@@ -69,23 +70,43 @@ def build(
     turns: Iterable[Turn],
     tail: Sequence[Segment] = (),
     question: str = "",
+    epoch: Epoch | None = None,
 ) -> Prompt:
-    """The prompt of ``question`` after ``turns``.
+    """The prompt of ``question`` after ``turns``, which may begin an epoch.
 
     Without a question it is what can be evaluated before there is one; with half of a question, before the
     other half.
     """
     pieces: list[tuple[Role, str]] = [("system", SYSTEM)]
+    base, turns = layout(base, turns, epoch)
     waiting = list(base)
     for turn in turns:
-        if not turn.answer:
-            # Templates have no place for an empty answer, and what came with it may be what did not fit.
-            continue
         pieces += _asked([*waiting, *turn.tail], turn.question)
         pieces.append(("assistant", turn.answer))
         waiting = []
     pieces += _asked([*waiting, *tail], question)
     return Prompt(_chained(pieces))
+
+
+def layout(
+    base: Sequence[Segment], turns: Iterable[Turn], epoch: Epoch | None = None
+) -> tuple[Sequence[Segment], Sequence[Turn]]:
+    """What the prompt is made of: the base and the turns, as the last epoch of all has them.
+
+    Turns without an answer are left out: templates have no place for an empty one, and what came with such
+    a question may be what did not fit.
+    """
+    answered = [turn for turn in turns if turn.answer]
+    begun = [index for index, turn in enumerate(answered) if turn.epoch]
+    first = len(answered) if epoch else begun[-1] if begun else 0
+    latest = epoch or (answered[first].epoch if begun else None)
+    if latest is None:
+        return base, answered
+    base = latest.base
+    if latest.folded:
+        base = (*base, latest.told)
+    packed = {segment.source for segment in latest.base}
+    return base, [*(_without(turn, packed) for turn in answered[latest.folded : first]), *answered[first:]]
 
 
 def shared(left: Chain, right: Chain) -> int:
@@ -94,6 +115,12 @@ def shared(left: Chain, right: Chain) -> int:
         if one != other:
             return index
     return min(len(left), len(right))
+
+
+def _without(turn: Turn, packed: Collection[str]) -> Turn:
+    """A turn without the files that stand in front of it by now."""
+    kept = [part for part in turn.tail if part.kind not in WHOLE_FILES or part.source not in packed]
+    return attrs.evolve(turn, tail=tuple(kept))
 
 
 def _asked(segments: Sequence[Segment], question: str) -> list[tuple[Role, str]]:

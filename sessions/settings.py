@@ -14,6 +14,8 @@ import attrs
 
 DEMO = "demo"
 """Name of the model that Kvasir makes itself; it needs neither path nor url."""
+FRESH = "fresh"
+"""Of ``context.changes``: files that changed are not told as changes but sent anew, all of them."""
 
 Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 
@@ -149,5 +151,27 @@ class ProjectSettings:
         "Largest file that is part of it, in KiB.",
         between(1, 1 << 20),
         default=512,
+        workspace=Workspace.ALLOWED,
+    )
+
+
+@attrs.frozen
+class ContextSettings:
+    """What goes with a question."""
+
+    notes: bool = option(
+        "Whether new chats begin with the project's notes, such as `AGENTS.md`.",
+        default=True,
+        workspace=Workspace.MAY_TURN_OFF,
+    )
+    index: bool = option(
+        "Whether the symbols and words of a workspace are kept in an index.",
+        default=True,
+        workspace=Workspace.MAY_TURN_OFF,
+    )
+    changes: str = option(
+        "How a chat is told of changed files: `deltas` appends what changed, `fresh` sends all files anew.",
+        _one_of("deltas", FRESH),
+        default="deltas",
         workspace=Workspace.ALLOWED,
     )

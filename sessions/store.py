@@ -23,7 +23,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import attrs
 
 from context.segment import Kind, Segment
-from sessions.chat import Chat, Status, Turn, Usage
+from sessions.chat import Chat, Epoch, Status, Turn, Usage
 from sessions.errors import NotFound, StoreError
 from sessions.migrations import migrate
 
@@ -158,7 +158,14 @@ class Store:
 
     @_told
     def begin(
-        self, chat: Chat, question: str, tail: Sequence[Segment], model: str, replacing: str | None = None
+        self,
+        chat: Chat,
+        question: str,
+        tail: Sequence[Segment],
+        model: str,
+        *,
+        replacing: str | None = None,
+        epoch: Epoch | None = None,
     ) -> tuple[Chat, Turn]:
         """Append a question to a chat, in the place of its last turn ``replacing`` if that is given.
 
@@ -172,12 +179,13 @@ class Store:
             tail=tuple(tail),
             model=model,
             created=time.time(),
+            epoch=epoch,
         )
         with self._transaction() as database:
             self._check_there(chat.head)
             database.execute(
-                "INSERT INTO turns (id, parent, question, tail, status, model, created, writer)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO turns (id, parent, question, tail, status, model, created, epoch, writer)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     turn.id,
                     turn.parent,
@@ -186,6 +194,7 @@ class Store:
                     turn.status,
                     model,
                     turn.created,
+                    self._kept_epoch(epoch),
                     _process(os.getpid()),
                 ),
             )
@@ -230,8 +239,8 @@ class Store:
         )
         with self._transaction() as database:
             database.execute(
-                "INSERT INTO turns (id, parent, question, tail, answer, status, model, created)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO turns (id, parent, question, tail, answer, status, model, created, epoch)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     edited.id,
                     parent,
@@ -241,6 +250,7 @@ class Store:
                     edited.status,
                     edited.model,
                     edited.created,
+                    self._kept_epoch(edited.epoch),
                 ),
             )
         return edited
@@ -371,21 +381,34 @@ class Store:
         """Store segments once each; their digests as JSON."""
         digests: list[str] = []
         for segment in segments:
-            content = f"{segment.kind}\0{segment.source}\0{segment.text}"
+            parts = [segment.kind, segment.source, segment.text, *([segment.whole] if segment.whole else [])]
+            content = "\0".join(parts)
             digest = hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
             digests.append(digest)
             self._database.execute(
-                "INSERT OR IGNORE INTO segments VALUES (?, ?, ?, ?)",
-                (digest, segment.kind, segment.source, segment.text),
+                "INSERT OR IGNORE INTO segments VALUES (?, ?, ?, ?, ?)",
+                (digest, segment.kind, segment.source, segment.text, segment.whole),
             )
         return json.dumps(digests)
 
     def _kept(self, digests: str) -> tuple[Segment, ...]:
         rows = self._database.execute(
-            "SELECT kind, source, text FROM json_each(?) JOIN segments ON digest = value ORDER BY key",
+            "SELECT kind, source, text, whole FROM json_each(?) JOIN segments ON digest = value ORDER BY key",
             (digests,),
         )
-        return tuple(Segment(Kind(kind), source, text) for kind, source, text in rows)
+        return tuple(Segment(Kind(kind), source, text, whole) for kind, source, text, whole in rows)
+
+    def _kept_epoch(self, epoch: Epoch | None) -> str | None:
+        if epoch is None:
+            return None
+        base = json.loads(self._keep(epoch.base))
+        return json.dumps({"base": base, "summary": epoch.summary, "folded": epoch.folded})
+
+    def _epoch(self, stored: str | None) -> Epoch | None:
+        if stored is None:
+            return None
+        said = json.loads(stored)
+        return Epoch(self._kept(json.dumps(said["base"])), said["summary"], said["folded"])
 
     def _chat(self, row: sqlite3.Row) -> Chat:
         return Chat(
@@ -415,6 +438,7 @@ class Store:
             usage=None if usage is None else Usage(**json.loads(usage)),
             error=row["error"],
             created=row["created"],
+            epoch=self._epoch(row["epoch"]),
         )
 
     def _listed(self, row: sqlite3.Row) -> Listed:
@@ -469,7 +493,9 @@ DELETE FROM turns WHERE id NOT IN (
 
 _DROP_UNUSED_SEGMENTS = """
 DELETE FROM segments WHERE digest NOT IN (
-    SELECT value FROM turns, json_each(turns.tail) UNION SELECT value FROM chats, json_each(chats.base)
+    SELECT value FROM turns, json_each(turns.tail)
+    UNION SELECT value FROM chats, json_each(chats.base)
+    UNION SELECT value FROM turns, json_each(turns.epoch, '$.base') WHERE epoch IS NOT NULL
 )
 """
 

@@ -45,9 +45,9 @@ class FrontMatter:
     context: tuple[Reference, ...] = ()
 
 
-def front_matter(chat: Chat) -> str:
-    """Write the lines between two ``---``, each ending with LF."""
-    context = ", ".join(_scalar(segment.source) for segment in chat.base)
+def front_matter(chat: Chat, added: Sequence[str] = ()) -> str:
+    """Write the lines between two ``---``, each ending with LF; ``added`` are sources that a person wrote."""
+    context = ", ".join(map(_scalar, (*(segment.source for segment in chat.base), *added)))
     keys = ["kvasir: 1", f"chat: {chat.id}", model_entry(chat.model), f"context: [{context}]"]
     return "\n".join([_BORDER, *keys, _BORDER, ""])
 
@@ -55,6 +55,13 @@ def front_matter(chat: Chat) -> str:
 def model_entry(name: str) -> str:
     """Write the line that names the model, without its end."""
     return f"model: {_scalar(name)}"
+
+
+def added_sources(chat: Chat, front: FrontMatter) -> tuple[str, ...]:
+    """The sources that a person wrote into a chat's front matter beside those that it began with."""
+    begun = {one_line(segment.source) for segment in chat.base}
+    sources = dict.fromkeys(reference.source for reference in front.context)
+    return tuple(source for source in sources if source not in begun)
 
 
 def read_front_matter(lines: Sequence[str]) -> FrontMatter:

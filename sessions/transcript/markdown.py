@@ -6,7 +6,7 @@ While an answer streams, its text stands two lines above the stop line (one blan
 """
 
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from enum import Enum, auto
 
@@ -43,9 +43,12 @@ _UNFINISHED = {
 }
 
 
-def render(chat: Chat, draft: str = "") -> str:
-    """Show a whole chat; it ends with an empty question or ``draft``, unless an answer is being written."""
-    parts = [front_matter(chat), *(turn_section(turn) for turn in chat.turns)]
+def render(chat: Chat, draft: str = "", added: Sequence[str] = ()) -> str:
+    """Show a whole chat; it ends with an empty question or ``draft``, unless an answer is being written.
+
+    ``added`` are sources that a person wrote into its front matter.
+    """
+    parts = [front_matter(chat, added), *(turn_section(turn) for turn in chat.turns)]
     if trimmed(draft):
         parts.append(f"{EMPTY_QUESTION}{escape_question(draft)}\n")
     elif not chat.turns or chat.turns[-1].status.final:
@@ -67,7 +70,8 @@ def question_section(turn: Turn) -> str:
 
 def context_quotes(turn: Turn) -> str:
     """Quote a line per segment that came with the question, without a line end behind the last."""
-    return "\n".join(quote(segment) for segment in turn.tail)
+    told = (turn.epoch.told, *turn.tail) if turn.epoch else turn.tail
+    return "\n".join(quote(segment) for segment in told)
 
 
 def answer_section(turn: Turn) -> str:

@@ -14,7 +14,7 @@ import attrs
 
 from context.gather import Wanted
 from server.app import Kvasir
-from sessions.ask import Question, Sessions
+from sessions.ask import Sessions
 from sessions.backends.llama import LlamaServer
 from sessions.chat import Chat, Turn, Usage
 from sessions.demo_model import ROOMS, source_text
@@ -22,6 +22,7 @@ from sessions.events import Delta, Failed
 from sessions.llama import Running
 from sessions.models import Ready
 from sessions.prompt import Message, build
+from sessions.question import Question
 from sessions.slots import SlotTable
 from tests.benchmarks.raw import Raw, Streamed
 from tests.lsp import Editor, Json, Value

@@ -5,8 +5,8 @@ from statistics import median
 
 import pytest
 
-from sessions.ask import Question
 from sessions.demo_model import source_text
+from sessions.question import Question
 from tests.benchmarks.bench import SLACK_TOKENS, Asked, Bench, write_project
 from tests.benchmarks.conftest import RUNS, TOKENS, Sit
 from tests.benchmarks.results import Results, ms

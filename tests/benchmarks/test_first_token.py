@@ -5,8 +5,8 @@ from statistics import median
 
 import pytest
 
-from sessions.ask import Question
 from sessions.backends.llama import BORDER_TOKENS
+from sessions.question import Question
 from tests.benchmarks.bench import SLACK_TOKENS, Asked, write_project
 from tests.benchmarks.conftest import RUNS, TOKENS, Sit
 from tests.benchmarks.raw import Streamed

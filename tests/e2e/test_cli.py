@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from context.segment import Kind
 from server.compose import folders
 from sessions import llama
 from sessions.store import Store
@@ -86,6 +87,73 @@ def test_the_whole_project(shell: Shell):
     assert [part.source for part in base] == ["a.py", "b.py"]
 
 
+def test_each_source_has_an_option(shell: Shell):
+    (shell.folder / "AGENTS.md").write_text("Answer in verse.\n")
+    (shell.folder / "b.py").write_text("import a\n\nprint(a.f1(3))\n")
+    words = [
+        "-f",
+        "b.py",
+        "-l",
+        "3:3",
+        "-t",
+        "--map",
+        "--retrieval",
+        "--diff",
+        "--staged",
+        "--blame",
+        "--log",
+    ]
+    last = shell.ask(*words, "what does f1 do?")
+    chat = Store(folders().database).chat(last["chat"])
+    assert [part.source for part in chat.base] == ["AGENTS.md", "map"]
+    kinds = {part.kind for part in chat.turns[0].tail}
+    assert kinds >= {Kind.GIT, Kind.RELATED, Kind.SELECTION}
+    git = [part.source for part in chat.turns[0].tail if part.kind is Kind.GIT]
+    assert git == ["diff", "blame b.py#L3-L3", "log"]
+
+
+def test_notes_go_along_unless_they_are_refused(shell: Shell, config: Path):
+    (shell.folder / "AGENTS.md").write_text("Answer in verse.\n")
+
+    def base(*words: str) -> list[str]:
+        last = shell.ask(*words, "why?")
+        return [part.source for part in Store(folders().database).chat(last["chat"]).base]
+
+    assert base("-f", "a.py") == ["AGENTS.md", "a.py"]
+    assert base("-f", "a.py", "--no-notes") == ["a.py"]
+    config.write_text(config.read_text() + "\n[context]\nnotes = false\n")
+    assert base("-f", "a.py") == ["a.py"]
+    assert base("-f", "a.py", "--notes") == ["AGENTS.md", "a.py"]
+
+
+def test_a_pattern_stands_for_files(shell: Shell):
+    last = shell.ask("-f", "[ab].py", "why?")
+    base = Store(folders().database).chat(last["chat"]).base
+    assert [part.source for part in base] == ["a.py", "b.py"]
+
+
+def test_what_would_be_sent_is_shown_as_json_and_as_a_table(shell: Shell):
+    done = shell.run("context", "--json", "-f", "a.py", "-l", "5:6", "--mode", "fix", "why?", stdin="")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert [(part["kind"], part["source"]) for part in said["segments"]] == [
+        ("selection", "a.py#L5-L6"),
+        ("mode", "fix"),
+    ]
+    assert said["segments"][0]["text"] == "def f1(x):\n    return x + 1\n"
+    assert 0 < sum(part["tokens"] for part in said["segments"]) < said["tokens"] < said["window"]
+    asked = shell.ask("-f", "a.py", "-l", "5:6", "--mode", "fix", "why?")
+    # The chat template adds a few tokens of its own.
+    assert said["tokens"] <= asked["usage"]["prompt"] <= said["tokens"] + 64
+    table = shell.run("context", "-f", "a.py", "-f", "b.py").stdout.splitlines()
+    assert [line.split()[1:] for line in table[:3]] == [
+        ["kind", "source"],
+        ["file", "a.py"],
+        ["file", "b.py"],
+    ]
+    assert table[-1].endswith(f"of {said['window']} tokens")
+
+
 def test_ctrl_c_keeps_what_was_answered(shell: Shell, config: Path):
     config.write_text(config.read_text().replace("max_tokens = 24", "max_tokens = 8000"))
     process = subprocess.Popen(
@@ -121,6 +189,8 @@ def test_ctrl_c_keeps_what_was_answered(shell: Shell, config: Path):
         ),
         (["ask", "--chat", "nothere", "why?"], "There is no chat 'nothere'. \"kvasir chats\" lists them."),
         (["ask", "-m", "dmo", "why?"], "There is no model 'dmo'. Did you mean 'demo'?"),
+        (["ask", "-f", "*.rs", "why?"], "*.rs stands for no file of text"),
+        (["context", "-l", "1:2"], "Lines of which file? Name it with -f."),
         (["ask", "--mode", "sing", "why?"], "There is no mode 'sing'"),
         (["chats", "--show", "nothere"], "There is no chat 'nothere'. \"kvasir chats\" lists them."),
     ],

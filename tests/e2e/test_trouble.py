@@ -62,7 +62,11 @@ async def test_arguments_that_make_no_sense_are_all_named(
         ({"file": "gone.py"}, "gone.py does not exist. Save it, or choose another file.", "unreadable"),
         ({"file": "."}, " is a folder. Name its files, or ask about the project.", "unreadable"),
         ({"file": "binary.py"}, "binary.py is a binary file. Only text can be sent.", "unreadable"),
-        ({"file": "latin.py"}, "latin.py is not UTF-8 (byte 4).", "unreadable"),
+        (
+            {"file": "latin.py"},
+            "latin.py is not UTF-8 (line 1), nor another encoding that can be told.",
+            "unreadable",
+        ),
         ({"file": "huge.py"}, "huge.py has 600 KiB; files over 512 KiB are not sent whole.", "unreadable"),
         ({"question": " "}, "The question is empty. Type one", "bad_request"),
         ({"model": "dmeo"}, "There is no model 'dmeo'. Did you mean 'demo'?", "not_found"),
@@ -74,7 +78,7 @@ async def test_what_cannot_be_asked_is_said_in_a_sentence(
     person: Person, asked: Json, sentence: str, code: str
 ):
     (person.project / "binary.py").write_bytes(b"\x00\x01")
-    (person.project / "latin.py").write_bytes(b"x = \xe9\n")
+    (person.project / "latin.py").write_bytes(b"x = \x81\n")
     (person.project / "huge.py").write_text("x = 1\n" * (100 * 1024))
     place = {} if {"uri", "file", "session"} & asked.keys() else {"uri": person.file()}
     said, told = await refused(person, "ask", {"question": "why?", **place, **asked})

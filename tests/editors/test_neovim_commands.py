@@ -42,7 +42,7 @@ def test_names_options_models_and_chats_are_completed(
         assert {"ask", "fork", "open", "model", "cancel"} < set(editor.completions("5,6Kvasir "))
         assert editor.completions("5,6Kvasir ask @") == ["@demo", "@distant"]
         assert editor.completions("Kvasir ask -fp @di") == ["@distant"]
-        assert editor.completions("Kvasir ask -") == ["-f", "-n", "-p", "-s", "-w"]
+        assert editor.completions("Kvasir ask -") == ["-f", "-n", "-p", "-s", "-t", "-w"]
         assert editor.completions("Kvasir ask why @") == []
         assert editor.completions("Kvasir model ") == ["demo", "distant"]
         assert editor.completions("Kvasir model demo ") == []

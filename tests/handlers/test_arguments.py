@@ -22,7 +22,7 @@ FORMS: list[tuple[list[object] | None, Arguments]] = [
     (["why is it  slow?"], Arguments(question="why is it  slow?")),
     (
         ["-wst", "@llama", "why?"],
-        Arguments(flags=(Flag.WARM, Flag.SELECTION, Flag.TAGS), model="llama", question="why?"),
+        Arguments(flags=(Flag.WARM, Flag.SELECTION, Flag.RELATED), model="llama", question="why?"),
     ),
     (
         [{"file": "a.py", "lines1": [4, 5]}, "why?"],
@@ -149,7 +149,7 @@ def test_flags_and_keys_say_the_same():
     )
     for arguments in (by_flags, by_keys):
         assert arguments.wants_selection
-        assert arguments.wants_tags
+        assert arguments.wants_related
         assert arguments.wants_file
         assert arguments.wants_project
         assert arguments.wants_new_chat

@@ -7,8 +7,9 @@ from typing import Any, cast
 from handlers.editor import State
 from handlers.jobs import Jobs
 from handlers.warmups import Warmups
-from sessions.ask import Question, Warmed
 from sessions.events import Event
+from sessions.prefill import Warmed
+from sessions.question import Question
 
 
 class Sessions:

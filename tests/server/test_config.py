@@ -108,7 +108,7 @@ on = true
             '~/.config/kvasir/config.toml:16: "server.idle_minutes" must be from 0.01 to 1000000. It is ignored.',
             '~/.config/kvasir/config.toml:17: "server.binary" must be an absolute path, or one that begins with ~. It is ignored.',
             '~/.config/kvasir/config.toml:19: "project.max_file_kib" must be a whole number. It is ignored.',
-            '~/.config/kvasir/config.toml:20: unknown key "telemetry"; valid here: model, models, server, warmup, chat, project. It is ignored.',
+            '~/.config/kvasir/config.toml:20: unknown key "telemetry"; valid here: model, models, server, warmup, chat, project, context. It is ignored.',
             '~/.config/kvasir/config.toml:6: "models.none" needs either "path" or "url", and only one of them. It is ignored.',
             '~/.config/kvasir/config.toml:8: "models.both" needs either "path" or "url", and only one of them. It is ignored.',
         ]
@@ -148,7 +148,7 @@ directory = "/tmp"
 
 def test_only_options_known_to_be_harmless_are_open_to_a_workspace():
     open_options = [line.split("|")[1].strip() for line in configuration().splitlines() if "| yes |" in line]
-    assert open_options == ["`delay_ms`", "`max_file_kib`"]
+    assert open_options == ["`delay_ms`", "`max_file_kib`", "`changes`"]
 
 
 def test_a_syntax_error_names_its_line_and_the_file_is_ignored(user: Path, workspace: Path):

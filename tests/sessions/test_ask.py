@@ -22,7 +22,7 @@ from context.segment import Kind
 from context.selection import Selection
 from sessions import asking as asking_module
 from sessions import llama
-from sessions.ask import Question, Sessions
+from sessions.ask import Sessions
 from sessions.asking import Asking
 from sessions.backends.llama import Finished
 from sessions.chat import Chat, Status, Turn
@@ -31,8 +31,10 @@ from sessions.errors import BadRequest, ContextFull, ModelUnavailable, NotFound,
 from sessions.events import Delta, Done, Event, Failed, Loading, Prefill
 from sessions.models import Models, Places
 from sessions.prompt import build
+from sessions.question import Question
 from sessions.settings import ModelSettings, ServerSettings
 from sessions.store import Store
+from tests.context.libraries import without_index
 from tests.fakes.llama_server import (
     FakeLlamaServer,
     Json,
@@ -107,7 +109,7 @@ def project(tmp_path: Path) -> Path:
 def sessions_in(cache: Path, path: Path, demo: ModelSettings = GREEDY, **named: ModelSettings) -> Sessions:
     default = "fake" if "fake" in named else "demo"
     models = Models({"demo": demo, **named}, default, ServerSettings(), Places(cache))
-    return Sessions(Store(path), models, Files())
+    return Sessions(Store(path), models, without_index(Files()))
 
 
 @pytest.fixture
@@ -475,9 +477,9 @@ async def test_a_request_cancelled_while_its_question_is_stored_leaves_no_open_t
         asking = asyncio.create_task(sessions.ask(Question("why?")))
         begin = Store.begin
 
-        def begin_slowly(*arguments: Any) -> tuple[Chat, Turn]:  # noqa: ANN401 - those of begin
+        def begin_slowly(*arguments: Any, **named: Any) -> tuple[Chat, Turn]:  # noqa: ANN401 - those of begin
             loop.call_soon_threadsafe(asking.cancel)
-            return begin(*arguments)
+            return begin(*arguments, **named)
 
         loop = asyncio.get_running_loop()
         monkeypatch.setattr(Store, "begin", begin_slowly)

@@ -31,6 +31,7 @@ from context.segment import Kind, Segment
 from sessions import store as store_module
 from sessions.chat import Chat, Status, Turn, Usage
 from sessions.errors import NotFound, StoreError
+from sessions.migrations import STEPS
 from sessions.store import Store
 
 ROOMS = Path(store_module.__file__).parent.parent
@@ -307,7 +308,7 @@ async def test_processes_that_start_at_once_make_one_database(path: Path) -> Non
     assert [starter.returncode for starter in starters] == [0] * 4
     store = Store(path)
     assert {out.decode().strip() for out, _ in told} == {chat.id for chat in store.chats()}
-    assert rows(path, "migrations") == 1
+    assert rows(path, "migrations") == len(STEPS)
     store.close()
 
 

@@ -1,8 +1,7 @@
 -- What stands in front of a question. The server reads it; here it only matters whether a question follows.
 local M = {}
 
--- "-t" is not offered: there are no related symbols to send yet.
-M.FLAGS = { '-f', '-n', '-p', '-s', '-w' }
+M.FLAGS = { '-f', '-n', '-p', '-s', '-t', '-w' }
 
 function M.are_all(words)
   return vim.iter(vim.gsplit(words, '%s+', { trimempty = true })):all(function(word) return word:find('^[-@]') ~= nil end)

@@ -1,7 +1,6 @@
 " What stands in front of a question. The server reads it; here it only matters whether a question follows.
 
-" "-t" is not offered: there are no related symbols to send yet.
-let g:kvasir#options#flags = ['-f', '-n', '-p', '-s', '-w']
+let g:kvasir#options#flags = ['-f', '-n', '-p', '-s', '-t', '-w']
 
 function! kvasir#options#are_all(words) abort
   return empty(filter(split(a:words), 'v:val !~# "^[-@]"'))
