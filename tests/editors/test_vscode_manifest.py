@@ -12,6 +12,9 @@ import pytest
 from handlers.commands import COMMANDS
 from tests.editors.drivers.vscode.provision import EXTENSION, extension
 
+# The first build fetches what it is built with.
+pytestmark = pytest.mark.timeout(240)
+
 ROOT = EXTENSION.parents[1]
 UNWANTED = os.environ.get("KVASIR_SKIP_EDITORS") == "1"
 NODE_MODULES = {"child_process", "crypto", "fs", "net", "os", "path", "readline", "url", "util"}

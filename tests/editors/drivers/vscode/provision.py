@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -83,7 +84,8 @@ def _npm(folder: Path, *words: str) -> None:
 
 
 def _run(argv: list[str], folder: Path | None = None) -> None:
-    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
+    env = {"NODE_USE_SYSTEM_CA": "1", **os.environ}  # as editors/vscode/build.py
+    done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ProvisionError(
             f"VS Code could not be provisioned: {' '.join(argv)} ended with {done.returncode}. "
