@@ -39,8 +39,8 @@ def is_chat(desk: Desk, path: Path) -> bool:
 
 def own_folders(desk: Desk) -> list[Path]:
     """Where chats lie that are not in their workspace."""
-    named = [Path(desk.chat.directory).expanduser()] if desk.chat.directory else []
-    return [*named, desk.state_folder / "chat"]
+    chosen = [Path(desk.chat.directory).expanduser()] if desk.chat.directory else []
+    return [*chosen, desk.state_folder / "chat"]
 
 
 def document_path(desk: Desk, chat: Chat) -> Path:

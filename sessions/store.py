@@ -183,21 +183,7 @@ class Store:
         )
         with self._transaction() as database:
             self._check_there(chat.head)
-            database.execute(
-                "INSERT INTO turns (id, parent, question, tail, status, model, created, epoch, writer)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    turn.id,
-                    turn.parent,
-                    question,
-                    self._keep(tail),
-                    turn.status,
-                    model,
-                    turn.created,
-                    self._kept_epoch(epoch),
-                    _process(os.getpid()),
-                ),
-            )
+            self._insert(turn, _process(os.getpid()))
             moved = database.execute(
                 "UPDATE chats SET head = ?, model = ?, updated = ? WHERE id = ? AND head IS ?",
                 (turn.id, model, turn.created, chat.id, replacing or chat.head),
@@ -237,22 +223,8 @@ class Store:
             error="",
             created=time.time(),
         )
-        with self._transaction() as database:
-            database.execute(
-                "INSERT INTO turns (id, parent, question, tail, answer, status, model, created, epoch)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    edited.id,
-                    parent,
-                    edited.question,
-                    self._keep(edited.tail),
-                    edited.answer,
-                    edited.status,
-                    edited.model,
-                    edited.created,
-                    self._kept_epoch(edited.epoch),
-                ),
-            )
+        with self._transaction():
+            self._insert(edited, None)
         return edited
 
     @_told
@@ -376,6 +348,25 @@ class Store:
         with self._transaction() as database:
             if database.execute(statement, (value, chat_id)).rowcount == 0:
                 raise NotFound(f"There is no chat {chat_id!r}.", hint='"kvasir chats" lists them.')
+
+    def _insert(self, turn: Turn, writer: int | None) -> None:
+        """A turn, and which process writes its answer if that is still to come."""
+        self._database.execute(
+            "INSERT INTO turns (id, parent, question, tail, answer, status, model, created, epoch, writer)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                turn.id,
+                turn.parent,
+                turn.question,
+                self._keep(turn.tail),
+                turn.answer,
+                turn.status,
+                turn.model,
+                turn.created,
+                self._kept_epoch(turn.epoch),
+                writer,
+            ),
+        )
 
     def _keep(self, segments: Iterable[Segment]) -> str:
         """Store segments once each; their digests as JSON."""

@@ -83,7 +83,7 @@ def provision(packages: Sequence[str]) -> Prefix:
         raise ProvisionError(f"The editors are provisioned on amd64 only, this is {platform.machine()}.")
     key = hashlib.sha256(repr((tuple(packages), SUITE, RECIPE)).encode()).hexdigest()[:12]
     root = CACHE / f"{SUITE}-{key}"
-    with _locked(root):
+    with locked(root):
         # The programs carry absolute paths into the folder: a cache restored elsewhere is built anew.
         if not ((root / DONE).exists() and (root / DONE).read_text() == str(root)):
             _build(root, packages)
@@ -91,10 +91,10 @@ def provision(packages: Sequence[str]) -> Prefix:
 
 
 @contextlib.contextmanager
-def _locked(root: Path) -> Generator[None]:
-    """Hold the folder's lock: the workers of one test run provision at the same time."""
+def locked(root: Path) -> Generator[None]:
+    """Hold the lock beside a folder: the workers of one test run provision at the same time."""
     root.parent.mkdir(parents=True, exist_ok=True)
-    with root.with_suffix(".lock").open("w") as lock:
+    with root.with_name(f"{root.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

