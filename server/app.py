@@ -31,7 +31,7 @@ from handlers.structure import structure
 from server import client as clients
 from server.compose import folders, log_to, options, sessions
 from server.config import Layer, Settings
-from server.indexing import Indexes, Progress
+from server.indexing import Indexes, show_walk
 from server.process import serve, serve_tcp
 from server.protocol import SCHEME, Server
 from server.render.renderer import Renderer
@@ -43,8 +43,6 @@ from sessions.transcript import parser as transcript
 logger = logging.getLogger("kvasir.server.app")
 
 REPLIES_KEPT = 256
-FILES_SHOWN = 200
-"""Indexing fewer takes less time than reading that it is done."""
 
 
 @attrs.frozen
@@ -271,19 +269,7 @@ class Kvasir(Server):
             return
         for root in self.roots():
             if self.indexes.begin(root):
-                self._start(self._show_walk(root), f"index {root.name}")
-
-    async def _show_walk(self, root: Path) -> None:
-        """Show the first walk through a workspace, if there is enough to do to be worth a display."""
-        walk = self.indexes.walk(root)
-        progress = await anext(walk)
-        if progress.complete or progress.total - progress.done < FILES_SHOWN:
-            return
-        # There is nothing to cancel: without its index a workspace is asked about as before.
-        async with self.renderer.progress(f"Indexing {root.name}", _nothing) as report:
-            report(_said(progress), _percent(progress))
-            async for progress in walk:
-                report(_said(progress), _percent(progress))
+                self._start(show_walk(self.indexes, root, self.renderer), f"index {root.name}")
 
     # --- inside ------------------------------------------------------------------------------------
 
@@ -449,18 +435,6 @@ def _path(uri: str) -> Path | None:
     with contextlib.suppress(KvasirError):
         return path_of_uri(uri)
     return None
-
-
-def _said(progress: Progress) -> str:
-    return f"{progress.done} of {progress.total} files"
-
-
-def _percent(progress: Progress) -> int:
-    return 100 * progress.done // max(progress.total, 1)
-
-
-def _nothing() -> None:
-    pass
 
 
 def _at(value: object, key: str) -> object:

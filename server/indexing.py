@@ -11,11 +11,14 @@ from context.files import Files
 from context.indexer_wire import Progress
 from context.indexing import Indexing
 from context.library import Library
+from handlers.editor import Editor
 
 IDLE_SECONDS = 5.0
 """How long an indexer outlives its last editor: one that is started again at once finds it."""
 FIRST_WALK_SECONDS = 10.0
 """How long a question waits for a workspace to be walked for the first time."""
+FILES_SHOWN = 200
+"""Indexing fewer takes less time than reading that it is done."""
 SOCKET_BYTES = 100
 """A longer path is no address of a socket."""
 
@@ -89,6 +92,31 @@ class Indexes:
                 return False
             self._walked.add(root)
         return root in self._walked
+
+
+async def show_walk(indexes: Indexes, root: Path, editor: Editor) -> None:
+    """Show the first walk through a workspace, if there is enough to do to be worth a display."""
+    walk = indexes.walk(root)
+    progress = await anext(walk)
+    if progress.complete or progress.total - progress.done < FILES_SHOWN:
+        return
+    # There is nothing to cancel: without its index a workspace is asked about as before.
+    async with editor.progress(f"Indexing {root.name}", _nothing) as report:
+        report(_said(progress), _percent(progress))
+        async for progress in walk:
+            report(_said(progress), _percent(progress))
+
+
+def _said(progress: Progress) -> str:
+    return f"{progress.done} of {progress.total} files"
+
+
+def _percent(progress: Progress) -> int:
+    return 100 * progress.done // max(progress.total, 1)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _socket(folder: Path) -> Path:

@@ -14,8 +14,7 @@ from context.files import Files
 from context.index import Index
 from context.indexer_wire import lock_of
 from context.selection import Selection
-from server.app import FILES_SHOWN
-from server.indexing import Indexes
+from server.indexing import FILES_SHOWN, Indexes
 from tests.e2e.conftest import Connect
 from tests.e2e.person import Person
 
